@@ -1,0 +1,20 @@
+# Debian 12 packages, and what each is for. Sourced by tools/demo and tools/test.
+build_packages=(
+  g++ cmake ninja-build      # the toolchain
+  libboost1.81-dev           # Beast and Asio: the origin
+  libcurl4-openssl-dev       # the player's transfers
+  libssl-dev                 # SHA-256
+  libxxhash-dev              # section hashes
+  nlohmann-json3-dev         # manifests, safetensors headers, reports
+  libfmt-dev                 # messages
+  libcli11-dev               # command lines
+  libopenblas-dev            # matrix products of the pocket engine
+  libpcre2-dev               # the tokenizer's own regular expressions
+  pkg-config
+)
+demo_packages=(python3)      # drives the demo's processes
+test_packages=(
+  libgtest-dev libgmock-dev  # unit tests
+  python3 python3-jsonschema # the manifest's schema
+  nginx-light curl           # real peers of player and origin
+)
