@@ -20,6 +20,8 @@ inline constexpr uint32_t kMaxDropBits = 8;           // low bits of |q| the bas
 inline constexpr uint32_t kMaxClasses = 64;
 inline constexpr uint32_t kMaxAlphabet = 32;          // symbols of one probability table
 inline constexpr uint32_t kMaxSinkTokens = 64;
+inline constexpr uint32_t kMaxAgreementPoints = 256;
+inline constexpr uint32_t kProbabilityScale = 4096;   // frequencies of a table sum to this
 
 // Rotary position embedding of a layer, undone before the transform and redone after it.
 // Pairs (x, y) at position p become (x cos a - y sin a, x sin a + y cos a), a = p * inv_freq[i]; both scaled by
@@ -102,13 +104,15 @@ struct Profile {
 
   const SectionCodec& section(uint32_t group, Side side) const { return sections[2 * group + static_cast<uint32_t>(side)]; }
   uint32_t section_width(uint32_t group, Side side) const { return groups[group].layers * geometry.channels(side); }
-  // Coded tokens of a chunk: sinks are kept out of the planes.
+  // Sink tokens of a chunk; they are kept out of the planes.
   uint32_t sinks_in(TokenRange tokens) const;
+  // Passes every class has tables for: the largest drop_bits[0] of any section.
+  uint32_t passes() const;
   bool operator==(const Profile&) const = default;
 };
 
-// Every invariant above, on a profile built by code or read from bytes.
-
+// Every invariant above, on a profile built by code or read from bytes. The message names the group and side or the
+// class.
 Check validate(const Profile& profile);
 
 }  // namespace kvcast::kernels
