@@ -1,0 +1,40 @@
+// Transport over libcurl's multi interface: HTTP/1.1 on several kept-alive connections. Only http
+// and https, at most three redirects, certificates verified, proxies as the environment says, no
+// signals. One thread, except wake().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "player/transport.h"
+
+namespace kvcast::player {
+
+struct CurlTransportParams {
+  uint32_t max_connections =
+      4;  // transfers beyond wait their turn here; limits run from their turn
+  std::string user_agent = "kvcast/0.1";
+  std::string ca_file;  // PEM; empty: the system's
+};
+
+class CurlTransport final : public Transport {
+ public:
+  explicit CurlTransport(CurlTransportParams params = {});
+  ~CurlTransport() override;  // cancels everything
+  CurlTransport(const CurlTransport&) = delete;
+  CurlTransport& operator=(const CurlTransport&) = delete;
+
+  TransferId start(TransferRequest request) override;
+  void cancel(TransferId id) override;
+  std::vector<TransferEvent> poll(std::chrono::nanoseconds max_wait) override;
+  void wake() override;
+  int64_t now_ns() const override;  // std::chrono::steady_clock
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace kvcast::player
