@@ -14,8 +14,8 @@ namespace kvcast::manifests {
 
 struct Digest {
   std::array<std::byte, 32> bytes{};
-  std::string hex() const;                                     // 64 lower-case digits
-  static std::optional<Digest> from_hex(std::string_view hex); // exactly 64 lower-case digits
+  std::string hex() const;                                      // 64 lower-case digits
+  static std::optional<Digest> from_hex(std::string_view hex);  // exactly 64 lower-case digits
   auto operator<=>(const Digest&) const = default;
 };
 

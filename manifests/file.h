@@ -11,8 +11,9 @@
 
 namespace kvcast::manifests {
 
-// Temporary in the same folder, written, fsynced, renamed over `path`; folders are made as needed, and synced. On error
-// the temporary is removed. Safe against another process writing the same path.
+// Temporary in the same folder, written, fsynced, renamed over `path`; folders are made as needed,
+// and synced. On error the temporary is removed. Safe against another process writing the same
+// path.
 Status write_file_atomically(const std::string& path, std::span<const std::byte> bytes);
 
 // At most `limit` bytes; a longer file is an error, as is anything but a regular file.

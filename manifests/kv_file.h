@@ -1,5 +1,6 @@
-// A KV cache in a safetensors file: layers.<i>.key and layers.<i>.value, [tokens, kv_heads, head_dim], F16, BF16 or F32;
-// metadata: model, tokens (JSON list of ids), rope (below), and optionally weights, tokenizer, adapter, text.
+// A KV cache in a safetensors file: layers.<i>.key and layers.<i>.value, [tokens, kv_heads,
+// head_dim], F16, BF16 or F32; metadata: model, tokens (JSON list of ids), rope (below), and
+// optionally weights, tokenizer, adapter, text.
 #pragma once
 
 #include <cstdint>
@@ -13,22 +14,22 @@
 
 namespace kvcast::manifests {
 
-// RoPE as the file states it. Metadata key `rope`: JSON {"layout", "theta", "rotary_dims", "first_dim",
-// "attention_scaling", "inv_freq": [...]}; only layout and one of theta, inv_freq are required. "layout": "none" for
-// keys without position.
+// RoPE as the file states it. Metadata key `rope`: JSON {"layout", "theta", "rotary_dims",
+// "first_dim", "attention_scaling", "inv_freq": [...]}; only layout and one of theta, inv_freq are
+// required. "layout": "none" for keys without position.
 struct KvFileRope {
   std::string layout = "none";
   double theta = 0;
   uint32_t rotary_dims = 0, first_dim = 0;
   double attention_scaling = 1;
-  std::vector<double> inv_freq;        // empty: theta^(-2i/rotary_dims)
+  std::vector<double> inv_freq;  // empty: theta^(-2i/rotary_dims)
 };
 
 struct KvFileInfo {
-  ModelIdentity model;                 // weights falls back to the model's name
+  ModelIdentity model;  // weights falls back to the model's name
   KvFileRope rope;
   uint64_t tokens = 0;
-  std::vector<uint32_t> token_ids;     // empty when the file has none
+  std::vector<uint32_t> token_ids;  // empty when the file has none
   std::string text;
 };
 

@@ -1,4 +1,5 @@
-// How a chunk is found from tokens: a hash chain over blocks of 16. Format: manifests/prefix_format.md.
+// How a chunk is found from tokens: a hash chain over blocks of 16. Format:
+// manifests/prefix_format.md.
 #pragma once
 
 #include <cstdint>
@@ -16,10 +17,10 @@ inline constexpr uint32_t kPrefixBlockTokens = 16;
 
 // What separates caches of equal tokens. All may be empty.
 struct PrefixSeed {
-  std::string salt;         // a tenant's secret, from a file or the environment
+  std::string salt;  // a tenant's secret, from a file or the environment
   std::string weights;
   std::string adapter;
-  std::vector<std::string> extra_keys;   // e.g. hashes of images
+  std::vector<std::string> extra_keys;  // e.g. hashes of images
 };
 
 // hashes[i] covers tokens [0, 16 (i + 1)); a last partial block has none.
@@ -27,9 +28,9 @@ std::vector<Digest> prefix_hashes(const PrefixSeed& seed, std::span<const uint32
 
 // An entry file of the store: the longest stored prefix is the last block whose entry exists.
 struct PrefixEntry {
-  std::string presentation;   // id: its manifest is ../../m/<id>.json from the entry
-  uint64_t tokens = 0;        // 16 (i + 1)
-  uint32_t chunk = 0;         // which chunk holds the last of them
+  std::string presentation;  // id: its manifest is ../../m/<id>.json from the entry
+  uint64_t tokens = 0;       // 16 (i + 1)
+  uint32_t chunk = 0;        // which chunk holds the last of them
   bool operator==(const PrefixEntry&) const = default;
 };
 std::string write_prefix_entry(const PrefixEntry& entry);

@@ -1,4 +1,5 @@
-// Errors of everything that touches files, names and bytes from outside. The kind decides a command's exit code.
+// Errors of everything that touches files, names and bytes from outside. The kind decides a
+// command's exit code.
 #pragma once
 
 #include <string>
@@ -8,22 +9,23 @@
 namespace kvcast::manifests {
 
 enum class ErrorKind {
-  kPromise = 1,   // a promise not kept: SLO missed, verification failed
-  kUsage = 2,     // the caller asked for something that makes no sense
-  kIo = 3,        // file system or network
-  kCorrupt = 4,   // corrupt or incompatible input
+  kPromise = 1,  // a promise not kept: SLO missed, verification failed
+  kUsage = 2,    // the caller asked for something that makes no sense
+  kIo = 3,       // file system or network
+  kCorrupt = 4,  // corrupt or incompatible input
 };
 
 struct Error {
   ErrorKind kind = ErrorKind::kIo;
-  std::string message;   // what was wrong, where (file, offset, chunk, tensor), what to do
+  std::string message;  // what was wrong, where (file, offset, chunk, tensor), what to do
 };
 
 // Success, or why not. Ignoring one is a compile error under -Werror.
 class [[nodiscard]] Status {
  public:
   Status() = default;
-  Status(Error error) : state_(std::move(error)) {}  // NOLINT: implicit so that functions can `return Error{...}`
+  Status(Error error)
+      : state_(std::move(error)) {}  // NOLINT: implicit so that functions can `return Error{...}`
   bool ok() const { return std::holds_alternative<std::monostate>(state_); }
   explicit operator bool() const { return ok(); }
   const Error& error() const { return std::get<Error>(state_); }

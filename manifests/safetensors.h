@@ -1,5 +1,6 @@
-// safetensors files: an 8-byte length, a JSON header, tensors. Reading maps names to byte ranges and reads on demand,
-// so that memory is what the caller asks for. https://huggingface.co/docs/safetensors
+// safetensors files: an 8-byte length, a JSON header, tensors. Reading maps names to byte ranges
+// and reads on demand, so that memory is what the caller asks for.
+// https://huggingface.co/docs/safetensors
 #pragma once
 
 #include <cstddef>
@@ -15,12 +16,13 @@
 
 namespace kvcast::manifests {
 
-inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 100'000'000;   // the reference implementation's own limit
+inline constexpr uint64_t kMaxSafetensorsHeaderBytes =
+    100'000'000;  // the reference implementation's own limit
 
 struct TensorInfo {
-  std::string dtype;             // "F16", "BF16", "F32", ...
+  std::string dtype;  // "F16", "BF16", "F32", ...
   std::vector<uint64_t> shape;
-  uint64_t offset = 0;           // from the start of the file
+  uint64_t offset = 0;  // from the start of the file
   uint64_t bytes = 0;
 };
 
@@ -30,9 +32,10 @@ struct SafetensorsHeader {
   uint64_t file_bytes = 0;
 };
 
-// Parses the first bytes of a file of `file_bytes`. Ranges are checked to lie inside the file, not to overlap, and to
-// have the size that dtype and shape say.
-Result<SafetensorsHeader> parse_safetensors(std::span<const std::byte> head, uint64_t file_bytes, std::string_view name);
+// Parses the first bytes of a file of `file_bytes`. Ranges are checked to lie inside the file, not
+// to overlap, and to have the size that dtype and shape say.
+Result<SafetensorsHeader> parse_safetensors(std::span<const std::byte> head, uint64_t file_bytes,
+                                            std::string_view name);
 
 // An open file. Reads are positional: any number of threads may read at once.
 class SafetensorsFile {
@@ -63,7 +66,8 @@ struct TensorToWrite {
 };
 
 // Writes a temporary beside `path`, syncs and renames it: the file is there whole or not at all.
-Status write_safetensors(const std::string& path, const std::map<std::string, std::string>& metadata,
+Status write_safetensors(const std::string& path,
+                         const std::map<std::string, std::string>& metadata,
                          std::span<const TensorToWrite> tensors);
 
 }  // namespace kvcast::manifests

@@ -13,11 +13,11 @@
 
 namespace kvcast::manifests {
 
-inline constexpr size_t kInlineTextTokens = 16384;   // longer contexts go by digest
+inline constexpr size_t kInlineTextTokens = 16384;  // longer contexts go by digest
 
 struct ContextText {
   std::vector<uint32_t> tokens;
-  std::string utf8;           // may be empty
+  std::string utf8;  // may be empty
   bool operator==(const ContextText&) const = default;
 };
 
