@@ -35,7 +35,7 @@ struct Slot {
   uint32_t rank() const { return bits >> 5 & (kSlots - 1); }
   uint32_t frequency() const { return bits >> 17; }
 };
-static_assert(kMaxAlphabet <= 32 && kSlots <= 4096);
+static_assert(kMaxAlphabet <= 32 && kSlots <= 4096 && kSlots == kProbabilityScale);
 
 // Immutable once built; 24 KiB.
 class AliasTable {
