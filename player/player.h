@@ -1,0 +1,73 @@
+// Loads the KV cache of a context before a deadline: the manifest, then per chunk either planes
+// from the network, decoded while others arrive, or a recompute from its text.
+//
+// The calling thread runs the transport, the controller and all calls to the sink and the event
+// handler; a small pool decodes; one thread recomputes. What a play never does: hand over a missing
+// chunk, write KV from an object whose digest was not checked, or change a layer after it was
+// handed over. When the deadline cannot be met it finishes by the fastest route and reports the
+// miss. When a chunk can neither be fetched nor recomputed it fails and says which and why.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "kernels/geometry.h"
+#include "manifests/prefix_hash.h"
+#include "manifests/result.h"
+#include "player/download.h"
+#include "player/recompute.h"
+#include "player/report.h"
+#include "player/sink.h"
+#include "player/transport.h"
+
+namespace kvcast::player {
+
+// By URL, or by tokens: then only whole chunks inside the longest stored prefix are played.
+struct Source {
+  std::string manifest_url;
+  std::string store_url, tenant = "public";
+  manifests::PrefixSeed seed;
+  std::vector<uint32_t> tokens;  // optional with a manifest_url: what to recompute from
+};
+
+// What the engine takes; what is empty is not compared. A difference is an error of kind kCorrupt.
+struct EngineIdentity {
+  std::string weights, adapter;
+  std::optional<kernels::Geometry> geometry;
+};
+
+struct PlayParams {
+  double ttft_slo_ms = 1000;           // from the start of the play to the first token's logits
+  double suffix_prefill_ms = 0;        // what the engine still needs once the last layer is ready
+  std::string controller = "layered";  // controller.h
+  uint32_t min_level = 0;              // a chunk below it is not handed over
+  std::optional<uint32_t> max_level;
+  bool exact = false;            // the lossless objects instead of planes
+  double gpu_seconds_price = 0;  // quality (0 to 1 over the context) that one second must bring
+  uint32_t connections = 4;
+  uint32_t decode_threads = 2;
+  bool finish_early = false;            // freeze as soon as every chunk has min_level
+  std::optional<uint64_t> token_limit;  // only whole chunks of the first so many tokens
+  double rate_prior_bytes_per_s = 0;    // 0: none
+  std::optional<int64_t> start_ns;      // of the transport's clock; absent: now
+  EngineIdentity engine;
+  DownloaderParams download;
+};
+
+// `recompute` may be null. A stop ends it within some milliseconds, with an error that says
+// "cancelled". With a store that holds nothing of the tokens the report has 0 tokens and the sink
+// was not prepared.
+manifests::Result<PlayReport> play(Transport& transport, const Source& source,
+                                   const PlayParams& params, KvSink& sink, Recompute* recompute,
+                                   const EventHandler& on_event = {}, std::stop_token stop = {});
+
+// The baseline: an uncompressed KV file (safetensors), fetched whole by one GET.
+manifests::Result<PlayReport> play_raw(Transport& transport, const std::string& url,
+                                       const PlayParams& params, KvSink& sink,
+                                       const EventHandler& on_event = {},
+                                       std::stop_token stop = {});
+
+}  // namespace kvcast::player
