@@ -34,8 +34,7 @@ struct ChunkEntry {
   Digest prefix_hash;  // of tokens [0, token_end) rounded down to a block; zeros without tokens
   std::vector<PlaneRef> planes;
   std::optional<ObjectRef> exact;
-  double decode_cost =
-      1;  // relative cost of decoding one plane of this chunk (elements, in millions)
+  double decode_cost = 1;  // of one plane, relative: elements in millions
   bool operator==(const ChunkEntry&) const = default;
 };
 
@@ -89,7 +88,12 @@ struct Manifest {
   bool operator==(const Manifest&) const = default;
 };
 
-// JSON text, one line a chunk. Same manifest, same bytes.
+// "kvc.1.BF16.32.8x128.8x128.half_split", from the model's type, geometry and RoPE: a player that
+// does not know the string has no decoder for the objects.
+std::string codec_string(const ModelIdentity& model);
+
+// JSON text, one line a chunk. Same manifest, same bytes. What read_manifest would refuse is the
+// caller's bug; strings that are not UTF-8 throw std::invalid_argument.
 std::string write_manifest(const Manifest& manifest);
 
 // Errors name the JSON path, what was found and what was expected. Unknown keys are ignored; the
