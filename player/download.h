@@ -29,10 +29,8 @@ namespace kvcast::player {
 
 using DownloadId = uint64_t;  // never reused by one downloader
 
-enum class Priority : uint8_t {
-  kUrgent = 0,
-  kNormal = 1
-};  // urgent ones overtake queued normal ones, not running ones
+// Urgent downloads overtake queued normal ones, not running ones.
+enum class Priority : uint8_t { kUrgent = 0, kNormal = 1 };
 
 // Either `object`, found below the base URLs and verified, or `url`, which has no digest.
 struct DownloadRequest {
@@ -79,6 +77,7 @@ struct DownloadEvent {
   int64_t retry_at_ns = 0;
   std::vector<std::byte> bytes;
   bool verified = false;
+  bool corrupt = false;  // kRetry, kFailed: a base served something else under this name
   std::optional<manifests::Error> error;  // kFailed: kIo, or kCorrupt when the digest did not fit
   int http_status = 0;  // kRetry, kFailed: 404 means that no base has it; 0 without a response
 };

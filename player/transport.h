@@ -51,6 +51,7 @@ struct TransferFailure {
   std::string message;     // what went wrong, without the URL
   int curl_code = 0;       // CURLcode; 0 when HTTP or a limit here decided
   int http_status = 0;     // 0 when no response came
+  bool too_long = false;   // the body goes past size_limit_bytes
   bool retryable = false;  // the same request may succeed later (resets, limits, 429, 5xx)
   std::optional<std::chrono::milliseconds> retry_after;
 };
