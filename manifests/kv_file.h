@@ -33,7 +33,9 @@ struct KvFileInfo {
   std::string text;
 };
 
-// Shapes, types and metadata checked; errors name the tensor.
+// Shapes, types and metadata checked; errors name the tensor or the metadata key. All layers are of
+// one shape and type; values may have no heads or dims (geometry then says 0 and 0). Defaults are
+// filled in: model.rope and rope.rotary_dims are what the cache uses.
 Result<KvFileInfo> describe_kv_file(const SafetensorsFile& file);
 
 // The metadata describe_kv_file reads back.

@@ -19,6 +19,8 @@ namespace kvcast::manifests {
 inline constexpr uint64_t kMaxSafetensorsHeaderBytes =
     100'000'000;  // the reference implementation's own limit
 
+class Descriptor;
+
 struct TensorInfo {
   std::string dtype;  // "F16", "BF16", "F32", ...
   std::vector<uint64_t> shape;
@@ -53,10 +55,10 @@ class SafetensorsFile {
   Status read(const TensorInfo& tensor, uint64_t begin, std::span<std::byte> to) const;
 
  private:
-  SafetensorsFile() = default;
+  SafetensorsFile();
   std::string path_;
   SafetensorsHeader header_;
-  int fd_ = -1;
+  std::unique_ptr<Descriptor> descriptor_;
 };
 
 struct TensorToWrite {

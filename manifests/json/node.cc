@@ -41,7 +41,8 @@ void JsonNode::expect(bool holds, std::string_view expected) const {
 }
 
 void JsonNode::fail(std::string_view what) const {
-  if (is_good()) *fault_ = fmt::format("{}: {}", path_.empty() ? "document" : path_, what);
+  if (!is_good()) return;
+  *fault_ = fmt::format("{}: {}", path_.empty() ? "document" : printable(path_, 200), what);
 }
 
 bool JsonNode::is_object() const {
@@ -54,8 +55,9 @@ JsonNode JsonNode::member(std::string_view key) const {
   if (!is_object()) return {absent(), path, fault_};
   const auto found = value_->find(key);
   if (found != value_->end()) return {*found, path, fault_};
-  *fault_ = fmt::format("{}: missing", path);
-  return {absent(), path, fault_};
+  const JsonNode missing(absent(), path, fault_);
+  missing.fail("missing");
+  return missing;
 }
 
 std::optional<JsonNode> JsonNode::optional_member(std::string_view key) const {

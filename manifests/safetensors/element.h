@@ -1,0 +1,16 @@
+// Sizes of safetensors tensors. Internal.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+namespace kvcast::manifests {
+
+inline constexpr size_t kMaxTensorDims = 8;
+
+// Of a tensor with this element type and shape; nothing if the type is unknown or 64 bits overflow.
+std::optional<uint64_t> tensor_bytes(std::string_view dtype, std::span<const uint64_t> shape);
+
+}  // namespace kvcast::manifests
