@@ -1,0 +1,113 @@
+#include "kernels/plane/class_choice.h"
+
+#include <limits>
+#include <numeric>
+
+#include "kernels/quantise/quantiser.h"
+
+namespace kvcast::kernels {
+
+SymbolCounts count_symbols(std::span<const int32_t> q, uint32_t dropped_bits) {
+  SymbolCounts counts;
+  counts.passes.resize(dropped_bits);
+  for (const int32_t finest : q) {
+    int32_t value = drop_bits(finest, dropped_bits);
+    if (value >= -SymbolCounts::kNear && value <= SymbolCounts::kNear) {
+      ++counts.near[static_cast<size_t>(value + SymbolCounts::kNear)];
+    } else {
+      ++counts.far;
+      counts.wide |= value != static_cast<int16_t>(value);
+    }
+    for (uint32_t pass = 0; pass < dropped_bits; ++pass) {
+      const int32_t refined = drop_bits(finest, dropped_bits - 1 - pass);
+      ++counts.passes[pass][refinement_context(value)][refinement_symbol(value, refined)];
+      value = refined;
+    }
+  }
+  return counts;
+}
+
+namespace {
+
+using PassCounts = std::array<std::array<uint32_t, 3>, 3>;
+
+double cost(uint64_t count, double bits_each) {
+  return count == 0 ? 0 : static_cast<double>(count) * bits_each;
+}
+
+bool base_is_zero(const SymbolCounts& counts) {
+  const uint64_t near = std::accumulate(counts.near.begin(), counts.near.end(), uint64_t{0});
+  return counts.far == 0 && near == counts.near[SymbolCounts::kNear];
+}
+
+bool pass_is_zero(const PassCounts& counts) {
+  uint64_t others = 0;
+  for (const auto& context : counts) others += context[1] + context[2];
+  return others == 0;
+}
+
+// When a table with largest value m codes the base.
+uint64_t count_escapes(const SymbolCounts& counts, int32_t largest) {
+  uint64_t escapes = counts.far;
+  for (int32_t value = largest + 1; value <= SymbolCounts::kNear; ++value) {
+    escapes += counts.near[static_cast<size_t>(SymbolCounts::kNear + value)];
+    escapes += counts.near[static_cast<size_t>(SymbolCounts::kNear - value)];
+  }
+  return escapes;
+}
+
+double base_bits(const ClassTables& tables, const SymbolCounts& counts, uint64_t escapes) {
+  double bits = cost(escapes, tables.base.bits(tables.escape()) + (counts.wide ? 32 : 16));
+  for (int32_t value = -tables.largest(); value <= tables.largest(); ++value) {
+    const uint32_t count = counts.near[static_cast<size_t>(SymbolCounts::kNear + value)];
+    bits += cost(count, tables.base.bits(static_cast<uint32_t>(value + tables.largest())));
+  }
+  return bits;
+}
+
+double pass_bits(const std::array<AliasTable, 3>& tables, const PassCounts& counts) {
+  double bits = 0;
+  for (size_t context = 0; context < tables.size(); ++context) {
+    for (uint32_t symbol = 0; symbol < 3; ++symbol) {
+      bits += cost(counts[context][symbol], tables[context].bits(symbol));
+    }
+  }
+  return bits;
+}
+
+ClassChoice cost_of_class(const ClassTables& tables, const SymbolCounts& counts) {
+  ClassChoice choice;
+  if (base_is_zero(counts)) {
+    choice.parts.push_back({0, true});
+  } else {
+    choice.escapes = count_escapes(counts, tables.largest());
+    choice.parts.push_back({base_bits(tables, counts, choice.escapes), false});
+  }
+  for (size_t pass = 0; pass < counts.passes.size(); ++pass) {
+    const PassCounts& of_pass = counts.passes[pass];
+    const bool empty = pass_is_zero(of_pass);
+    choice.parts.push_back({empty ? 0 : pass_bits(tables.passes[pass], of_pass), empty});
+  }
+  return choice;
+}
+
+}  // namespace
+
+std::optional<ClassChoice> choose_class(std::span<const ClassTables> classes,
+                                        const SymbolCounts& counts) {
+  std::optional<ClassChoice> best;
+  double least = std::numeric_limits<double>::infinity();
+  for (size_t c = 0; c < classes.size(); ++c) {
+    ClassChoice choice = cost_of_class(classes[c], counts);
+    choice.scale_class = static_cast<uint8_t>(c);
+    double bits = 0;
+    for (const PartCost& part : choice.parts) bits += part.bits;
+    if (bits < least) {
+      least = bits;
+      best = std::move(choice);
+    }
+  }
+  return best;
+}
+
+}  // namespace kvcast::kernels

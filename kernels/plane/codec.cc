@@ -1,0 +1,30 @@
+#include "kernels/plane.h"
+#include "kernels/plane/tables.h"
+
+namespace kvcast::kernels {
+namespace {
+
+ClassTables build_class(const ScaleClass& scale_class) {
+  ClassTables tables{AliasTable(scale_class.base.frequency), {}};
+  tables.passes.reserve(scale_class.passes.size());
+  for (const auto& contexts : scale_class.passes) {
+    tables.passes.push_back({AliasTable(contexts[0].frequency), AliasTable(contexts[1].frequency),
+                             AliasTable(contexts[2].frequency)});
+  }
+  return tables;
+}
+
+}  // namespace
+
+Codec::Codec(const Profile& profile) : profile_(&profile) {
+  auto tables = std::make_unique<Tables>();
+  tables->classes.reserve(profile.classes.size());
+  for (const ScaleClass& scale_class : profile.classes)
+    tables->classes.push_back(build_class(scale_class));
+  tables_ = std::move(tables);
+}
+
+Codec::~Codec() = default;
+Codec::Codec(Codec&&) noexcept = default;
+
+}  // namespace kvcast::kernels

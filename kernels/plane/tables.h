@@ -1,0 +1,25 @@
+// The tables of a codec: every probability table of the profile, built.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "kernels/entropy/alias_table.h"
+#include "kernels/plane.h"
+
+namespace kvcast::kernels {
+
+struct ClassTables {
+  AliasTable base;
+  std::vector<std::array<AliasTable, 3>> passes;
+
+  uint8_t escape() const { return static_cast<uint8_t>(base.alphabet() - 1); }
+  int32_t largest() const { return static_cast<int32_t>(base.alphabet() / 2) - 1; }  // m
+};
+
+struct Codec::Tables {
+  std::vector<ClassTables> classes;
+};
+
+}  // namespace kvcast::kernels
