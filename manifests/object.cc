@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <set>
-#include <stdexcept>
 #include <tuple>
 
 #include "manifests/bytes/little_endian.h"
 #include "manifests/object/header.h"
+#include "manifests/object_head.h"
 
 namespace kvcast::manifests {
 namespace {
@@ -17,17 +17,6 @@ using SectionName = std::tuple<uint16_t, uint16_t, uint8_t>;  // kind, group, si
 
 constexpr uint64_t align8(uint64_t at) {
   return (at + 7) / 8 * 8;
-}
-
-// Why these sections make no object, or nothing.
-std::string sections_fault(const ObjectHeader& header, std::span<const ObjectSection> sections) {
-  if (sections.empty() || sections.size() > kMaxSections) return "number of sections";
-  std::set<SectionName> names;
-  for (const ObjectSection& section : sections) {
-    if (section.side > 1) return "section side";
-    if (!names.emplace(section.kind, section.group, section.side).second) return "section twice";
-  }
-  return header_fault(header);
 }
 
 std::string section_fault(std::span<const std::byte> bytes, size_t index, const SectionEntry& entry,
@@ -57,7 +46,7 @@ std::string section_fault(std::span<const std::byte> bytes, size_t index, const 
 std::string load_sections(std::span<const std::byte> bytes, const Frame& frame,
                           std::vector<ObjectSection>& sections) {
   std::set<SectionName> names;
-  uint64_t end = kObjectHeaderBytes + frame.sections * kSectionEntryBytes;
+  uint64_t end = object_head_bytes(frame.sections);
   for (size_t i = 0; i < frame.sections; ++i) {
     SectionEntry entry;
     if (std::string fault = load_entry(bytes, i, entry); !fault.empty()) return fault;
@@ -80,7 +69,7 @@ std::string load_sections(std::span<const std::byte> bytes, const Frame& frame,
 std::string load_object(std::span<const std::byte> bytes, ObjectView& view) {
   Frame frame;
   if (std::string fault = load_frame(bytes, frame); !fault.empty()) return fault;
-  const size_t head_bytes = kObjectHeaderBytes + frame.sections * kSectionEntryBytes;
+  const size_t head_bytes = object_head_bytes(frame.sections);
   if (header_hash(bytes.first(head_bytes)) != load_le<uint64_t>(bytes, kHeaderHashOffset)) {
     return "header or section table is damaged: the xxh3 at byte 56 does not match; fetch it again";
   }
@@ -92,28 +81,20 @@ std::string load_object(std::span<const std::byte> bytes, ObjectView& view) {
 
 std::vector<std::byte> write_object(const ObjectHeader& header,
                                     std::span<const ObjectSection> sections) {
-  if (const std::string fault = sections_fault(header, sections); !fault.empty()) {
-    throw std::invalid_argument("write_object: " + fault);
-  }
-  const size_t head_bytes = kObjectHeaderBytes + sections.size() * kSectionEntryBytes;
-  size_t size = head_bytes;
-  for (const ObjectSection& section : sections) size = align8(size) + section.bytes.size();
-
-  std::vector<std::byte> object(size);
-  const std::span<std::byte> all(object);
-  store_header(header, {static_cast<uint32_t>(sections.size()), size}, all);
-  size_t end = head_bytes;
-  size_t at_entry = kObjectHeaderBytes;
+  std::vector<SectionSummary> summaries;
+  summaries.reserve(sections.size());
+  size_t size = object_head_bytes(sections.size());
   for (const ObjectSection& section : sections) {
-    const size_t offset = align8(end);
-    std::copy(section.bytes.begin(), section.bytes.end(), all.subspan(offset).begin());
-    store_entry({section.kind, section.group, section.side, offset, section.bytes.size(),
-                 xxh3(section.bytes)},
-                all.subspan(at_entry, kSectionEntryBytes));
-    end = offset + section.bytes.size();
-    at_entry += kSectionEntryBytes;
+    summaries.push_back(
+        {section.kind, section.group, section.side, section.bytes.size(), xxh3(section.bytes)});
+    size = align8(size) + section.bytes.size();
   }
-  store_le(all, kHeaderHashOffset, header_hash(all.first(head_bytes)));
+  std::vector<std::byte> object = write_object_head(header, summaries);
+  object.reserve(size);
+  for (const ObjectSection& section : sections) {
+    object.resize(align8(object.size()));
+    object.insert(object.end(), section.bytes.begin(), section.bytes.end());
+  }
   return object;
 }
 

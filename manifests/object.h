@@ -45,7 +45,8 @@ struct ObjectView {
   std::vector<ObjectSection> sections;
 };
 
-// The stored bytes. Same input, same bytes.
+// The stored bytes. Same input, same bytes. A header or section that the format page refuses throws
+// std::invalid_argument.
 std::vector<std::byte> write_object(const ObjectHeader& header,
                                     std::span<const ObjectSection> sections);
 
