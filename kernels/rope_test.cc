@@ -1,0 +1,100 @@
+#include "kernels/rope.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+namespace kvcast::kernels {
+namespace {
+
+struct Case {
+  Rope::Layout layout;
+  uint32_t head_dim, first_dim, rotary_dims;
+  double attention_scaling;
+};
+
+Rope make_rope(const Case& c) {
+  return {c.layout, c.first_dim, c.attention_scaling, rope_frequencies(10000.0, c.rotary_dims)};
+}
+
+std::vector<float> random_head(std::mt19937& random, uint32_t dim) {
+  std::normal_distribution<float> normal;
+  std::vector<float> head(dim);
+  for (float& x : head) x = normal(random);
+  return head;
+}
+
+std::vector<double> reference(const Rope& rope, double position, const std::vector<float>& head) {
+  std::vector<double> rotated(head.begin(), head.end());
+  const size_t n = rope.inv_freq.size();
+  for (size_t i = 0; i < n; ++i) {
+    const bool half = rope.layout == Rope::Layout::kHalfSplit;
+    const size_t a = rope.first_dim + (half ? i : 2 * i);
+    const size_t b = rope.first_dim + (half ? i + n : 2 * i + 1);
+    const double angle = position * rope.inv_freq[i], x = head[a], y = head[b];
+    rotated[a] = rope.attention_scaling * (x * std::cos(angle) - y * std::sin(angle));
+    rotated[b] = rope.attention_scaling * (x * std::sin(angle) + y * std::cos(angle));
+  }
+  return rotated;
+}
+
+const Case kCases[] = {
+    {Rope::Layout::kHalfSplit, 64, 0, 64, 1.0},     {Rope::Layout::kInterleaved, 64, 0, 64, 1.0},
+    {Rope::Layout::kHalfSplit, 80, 0, 32, 1.0},     {Rope::Layout::kInterleaved, 80, 0, 32, 1.0},
+    {Rope::Layout::kHalfSplit, 192, 128, 64, 1.37}, {Rope::Layout::kInterleaved, 192, 128, 64, 0.8},
+    {Rope::Layout::kHalfSplit, 7, 1, 6, 1.0},       {Rope::Layout::kInterleaved, 3, 0, 2, 1.0},
+};
+
+TEST(Rope, FrequenciesFallGeometrically) {
+  const std::vector<double> frequencies = rope_frequencies(10000.0, 64);
+  ASSERT_EQ(frequencies.size(), 32u);
+  EXPECT_EQ(frequencies[0], 1.0);
+  EXPECT_NEAR(frequencies[16], 0.01, 1e-12);
+}
+
+TEST(Rope, RedoMatchesTheDefinition) {
+  std::mt19937 random(3);
+  for (const Case& c : kCases) {
+    const Rope rope = make_rope(c);
+    for (const uint64_t begin : {uint64_t{0}, uint64_t{1021}, uint64_t{1} << 20}) {
+      const RopeTable table(rope, begin, 5);
+      for (uint32_t row = 0; row < 5; ++row) {
+        std::vector<float> head = random_head(random, c.head_dim);
+        const std::vector<double> expected =
+            reference(rope, static_cast<double>(begin + row), head);
+        table.redo(row, head);
+        for (size_t d = 0; d < head.size(); ++d) ASSERT_NEAR(head[d], expected[d], 2e-6) << d;
+      }
+    }
+  }
+}
+
+TEST(Rope, UndoRemovesWhatRedoAdds) {
+  std::mt19937 random(4);
+  for (const Case& c : kCases) {
+    const Rope rope = make_rope(c);
+    const RopeTable table(rope, 777, 9);
+    for (uint32_t row = 0; row < 9; ++row) {
+      const std::vector<float> original = random_head(random, c.head_dim);
+      std::vector<float> head = original;
+      table.redo(row, head);
+      table.undo(row, head);
+      for (size_t d = 0; d < head.size(); ++d) ASSERT_NEAR(head[d], original[d], 1e-6);
+      table.undo(row, head);
+      table.redo(row, head);
+      for (size_t d = 0; d < head.size(); ++d) ASSERT_NEAR(head[d], original[d], 2e-6);
+    }
+  }
+}
+
+TEST(Rope, LeavesOtherDimsAlone) {
+  const Rope rope = make_rope({Rope::Layout::kHalfSplit, 16, 4, 8, 2.0});
+  std::vector<float> head(16, 1.0f);
+  RopeTable(rope, 5, 1).redo(0, head);
+  for (const size_t d : {0, 3, 12, 15}) EXPECT_EQ(head[d], 1.0f);
+  EXPECT_NE(head[4], 1.0f);
+}
+
+}  // namespace
+}  // namespace kvcast::kernels
