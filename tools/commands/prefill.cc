@@ -1,0 +1,201 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "manifests/file.h"
+#include "tools/commands/command.h"
+#include "tools/engine/dtype_names.h"
+#include "tools/engine/model.h"
+#include "tools/engine/prefill.h"
+#include "tools/engine/saved_cache.h"
+#include "tools/engine/utf8.h"
+
+namespace kvcast::tools {
+namespace {
+
+using manifests::Error;
+using manifests::ErrorKind;
+using manifests::Result;
+
+constexpr uint64_t kMaxInputBytes = 1u << 30;  // far beyond any model's context
+
+struct PrefillParams {
+  std::string model, text, tokens, out;
+  kernels::DType dtype = kernels::DType::kBf16;
+  uint64_t limit_tokens = 0;  // 0: all
+  unsigned threads = 0;       // 0: one per core
+  bool json = false;
+};
+
+struct Summary {
+  uint64_t tokens = 0, raw_bytes = 0;
+  double seconds = 0;  // of prefill alone
+};
+
+Result<std::string> read_input(const std::string& path) {
+  Result<std::vector<std::byte>> bytes = manifests::read_file(path, kMaxInputBytes);
+  if (!bytes.ok()) return bytes.error();
+  return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+}
+
+// A JSON list of ids, or ids separated by white space.
+Result<std::vector<uint32_t>> parse_token_ids(std::string text, const std::string& path) {
+  if (const size_t first = text.find_first_not_of(" \t\r\n");
+      first == std::string::npos || text[first] != '[') {
+    std::string list = "[";
+    bool within = false;
+    for (const char c : text) {
+      const bool space = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+      if (!space && !within && list.size() > 1) list += ',';
+      if (!space) list += c;
+      within = !space;
+    }
+    text = list + "]";
+  }
+  const nlohmann::json ids = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!ids.is_array()) {
+    return Error{ErrorKind::kCorrupt,
+                 fmt::format("{}: neither a JSON list of token ids nor ids separated by white "
+                             "space",
+                             path)};
+  }
+  std::vector<uint32_t> tokens;
+  for (const nlohmann::json& id : ids) {
+    if (!id.is_number_unsigned() || id.get<uint64_t>() >= engine::kMaxVocabulary) {
+      return Error{ErrorKind::kCorrupt, fmt::format("{}: entry {} is {}, expected a token id", path,
+                                                    tokens.size(), id.dump())};
+    }
+    tokens.push_back(id.get<uint32_t>());
+  }
+  return tokens;
+}
+
+// Text begins with the model's first token, as its training texts did; ids are taken as they are.
+Result<std::vector<uint32_t>> read_context(const PrefillParams& params,
+                                           const engine::Model& model) {
+  Result<std::string> input = read_input(params.text.empty() ? params.tokens : params.text);
+  if (!input.ok()) return input.error();
+  if (params.text.empty()) return parse_token_ids(std::move(*input), params.tokens);
+  if (const size_t valid = engine::valid_utf8_bytes(*input); valid != input->size()) {
+    return Error{ErrorKind::kCorrupt,
+                 fmt::format("{}: not UTF-8 at byte {}; iconv converts other encodings",
+                             params.text, valid)};
+  }
+  Result<std::vector<uint32_t>> encoded = model.tokenizer().encode(*input);
+  if (!encoded.ok()) return encoded.error();
+  std::vector<uint32_t> tokens;
+  if (model.config().bos) tokens.push_back(*model.config().bos);
+  tokens.insert(tokens.end(), encoded->begin(), encoded->end());
+  return tokens;
+}
+
+// What the tokens say, for people: a character cut in two by --limit-tokens is left out, and so is
+// text of ids that do not spell UTF-8.
+std::string context_text(const engine::Model& model, std::span<const uint32_t> tokens) {
+  if (!tokens.empty() && tokens.front() == model.config().bos) tokens = tokens.subspan(1);
+  std::string text = model.tokenizer().decode(tokens);
+  const size_t valid = engine::valid_utf8_bytes(text);
+  constexpr size_t kLongestPartialCharacter = 3;
+  text.resize(text.size() - valid <= kLongestPartialCharacter ? valid : 0);
+  return text;
+}
+
+void show_progress(uint64_t done, uint64_t all, double seconds) {
+  const double rate = static_cast<double>(done) / std::max(seconds, 1e-9);
+  fmt::print(stderr, "prefill: {} of {} tokens, {:.0f} tokens/s, {:.0f} s left\n", done, all, rate,
+             static_cast<double>(all - done) / rate);
+}
+
+Result<Summary> run_prefill(const PrefillParams& params) {
+  Result<engine::Model> model = engine::Model::load(params.model);
+  if (!model.ok()) return model.error();
+  Result<std::vector<uint32_t>> tokens = read_context(params, *model);
+  if (!tokens.ok()) return tokens.error();
+  if (params.limit_tokens != 0 && tokens->size() > params.limit_tokens)
+    tokens->resize(params.limit_tokens);
+  if (tokens->size() > model->config().max_positions) {
+    return Error{
+        ErrorKind::kUsage,
+        fmt::format("{} tokens, but the model was made for {}: pass --limit-tokens {}",
+                    tokens->size(), model->config().max_positions, model->config().max_positions)};
+  }
+  engine::KvCache cache(model->config(), tokens->size());
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point start = Clock::now();
+  const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  engine::PrefillOptions options;
+  options.threads = params.threads;
+  options.on_progress = [&](uint64_t done) { show_progress(done, tokens->size(), elapsed()); };
+  Result<engine::Prefill> prefilled = engine::prefill(*model, cache, 0, *tokens, options);
+  if (!prefilled.ok()) return prefilled.error();
+  Summary summary;
+  summary.seconds = elapsed();
+  summary.tokens = tokens->size();
+  Result<uint64_t> saved = engine::save_cache(params.out, *model, cache, *tokens,
+                                              context_text(*model, *tokens), params.dtype);
+  if (!saved.ok()) return saved.error();
+  summary.raw_bytes = *saved;
+  return summary;
+}
+
+int prefill_main(const PrefillParams& params) {
+  Result<Summary> summary = run_prefill(params);
+  if (!summary.ok()) return report(summary.error());
+  if (params.json) {
+    const nlohmann::json line = {{"tokens", summary->tokens},
+                                 {"seconds", summary->seconds},
+                                 {"raw_bytes", summary->raw_bytes},
+                                 {"out", params.out}};
+    fmt::print("{}\n", line.dump());
+  } else {
+    fmt::print("{}: {} tokens, {} bytes of keys and values, prefilled in {:.2f} s\n", params.out,
+               summary->tokens, summary->raw_bytes, summary->seconds);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_prefill_command(CLI::App& app, int& exit_code) {
+  const auto params = std::make_shared<PrefillParams>();
+  CLI::App* command =
+      app.add_subcommand("prefill", "Run a model over a text and keep its KV cache as a file");
+  command
+      ->add_option("--model", params->model,
+                   "Folder with config.json, model.safetensors, tokenizer.json")
+      ->required();
+  auto* input = command->add_option_group("context");
+  input->add_option("--text", params->text, "UTF-8 text; the model's first token is put in front");
+  input->add_option("--tokens", params->tokens,
+                    "Token ids, as a JSON list or separated by white space");
+  input->require_option(1);
+  command->add_option("--out", params->out, "KV file to write (safetensors)")->required();
+  const std::map<std::string, kernels::DType> dtypes = {{"f16", kernels::DType::kF16},
+                                                        {"bf16", kernels::DType::kBf16},
+                                                        {"f32", kernels::DType::kF32}};
+  command
+      ->add_option("--dtype", params->dtype, "Element type of the file: bf16 (default), f16 or f32")
+      ->transform(CLI::CheckedTransformer(dtypes, CLI::ignore_case));
+  command->add_option("--limit-tokens", params->limit_tokens, "Use the first N tokens only")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--threads", params->threads, "Threads; default one per core")
+      ->check(CLI::Range(1, 1024));
+  command->add_flag("--json", params->json,
+                    "Print one JSON object: tokens, seconds, raw_bytes, out");
+  command->footer(
+      "Examples:\n"
+      "  kvcast prefill --model tests/data/pocket-lm --text story.txt --out story.safetensors\n"
+      "  kvcast prefill --model tests/data/pocket-lm --tokens ids.json --out kv.safetensors "
+      "--dtype f32 --json");
+  command->callback([params, &exit_code] { exit_code = prefill_main(*params); });
+}
+
+}  // namespace kvcast::tools

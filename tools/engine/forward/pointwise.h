@@ -1,0 +1,22 @@
+// Element-wise parts of the forward pass, written so that compilers vectorise them.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+namespace kvcast::engine {
+
+// to = from / rms(from) * weight (Zhang & Sennrich 2019).
+void rms_norm(std::span<const float> from, std::span<const float> weight, float epsilon, float* to);
+
+// gate = silu(gate) * up, silu(x) = x / (1 + e^-x).
+void silu_multiply(std::span<float> gate, const float* up);
+
+// values = e^(values - shift); returns their sum. Relative error below 2e-7; results below 2^-126
+// become 0.
+float exp_shifted(std::span<float> values, float shift);
+
+// The largest value; values must not be empty.
+float largest(std::span<const float> values);
+
+}  // namespace kvcast::engine
