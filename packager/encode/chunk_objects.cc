@@ -1,0 +1,151 @@
+#include "packager/encode/chunk_objects.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace kvcast::packager {
+namespace {
+
+using kernels::SectionKind;
+using kernels::Side;
+using manifests::ObjectHeader;
+using manifests::ObjectKind;
+using manifests::Result;
+using manifests::Status;
+
+ObjectHeader header_of(const KvSource& source, kernels::TokenRange tokens) {
+  const kernels::Geometry& geometry = source.geometry();
+  ObjectHeader header;
+  header.token_begin = tokens.begin;
+  header.token_count = tokens.count;
+  header.dtype = static_cast<uint8_t>(source.dtype());
+  header.layers = static_cast<uint16_t>(geometry.layers);
+  header.key_heads = static_cast<uint16_t>(geometry.key_heads);
+  header.key_dim = static_cast<uint16_t>(geometry.key_dim);
+  header.value_heads = static_cast<uint16_t>(geometry.value_heads);
+  header.value_dim = static_cast<uint16_t>(geometry.value_dim);
+  return header;
+}
+
+size_t sides(const kernels::Geometry& geometry) {
+  return (geometry.channels(Side::kKey) > 0) + (geometry.channels(Side::kValue) > 0);
+}
+
+kernels::SectionId section_id(SectionKind kind, uint32_t group, Side side) {
+  return {kind, static_cast<uint16_t>(group), side};
+}
+
+}  // namespace
+
+ChunkObjects::ChunkObjects(const KvSource& source, const kernels::Profile& profile,
+                           kernels::TokenRange tokens)
+    : source_(&source), profile_(&profile), tokens_(tokens), squared_error_(profile.levels) {}
+
+Result<ChunkObjects> ChunkObjects::create(ObjectStore& store, const KvSource& source,
+                                          const kernels::Profile& profile,
+                                          const manifests::Digest& profile_digest,
+                                          kernels::TokenRange tokens, bool exact) {
+  ChunkObjects objects(source, profile, tokens);
+  ObjectHeader header = header_of(source, tokens);
+  header.profile = profile_digest;
+  const size_t sections = profile.groups.size() * sides(profile.geometry);
+  for (uint32_t plane = 0; plane < profile.levels; ++plane) {
+    header.plane = static_cast<uint8_t>(plane);
+    const bool with_sinks = plane == 0 && profile.sinks_in(tokens) > 0;
+    auto spool = ObjectSpool::create(store, header, with_sinks ? 2 * sections : sections);
+    if (!spool.ok()) return spool.error();
+    objects.planes_.push_back(std::move(*spool));
+  }
+  if (!exact) return objects;
+  ObjectHeader exact_header = header_of(source, tokens);
+  exact_header.kind = ObjectKind::kExact;
+  auto spool =
+      ObjectSpool::create(store, exact_header, profile.geometry.layers * sides(profile.geometry));
+  if (!spool.ok()) return spool.error();
+  objects.exact_.emplace(std::move(*spool));
+  return objects;
+}
+
+Status ChunkObjects::append(const SectionJob& job, EncodedJob encoded) {
+  for (size_t plane = 0; plane < planes_.size(); ++plane) {
+    const SectionKind kind = plane == 0 ? SectionKind::kBase : SectionKind::kRefinement;
+    if (Status appended = planes_[plane].append(section_id(kind, job.group, job.side),
+                                                encoded.section.planes[plane]);
+        !appended.ok()) {
+      return appended;
+    }
+    squared_error_[plane] += encoded.section.squared_error[plane];
+  }
+  energy_ += encoded.section.energy;
+  if (profile_->sinks_in(tokens_) > 0) {
+    if (Status appended =
+            planes_[0].append(section_id(SectionKind::kSinks, job.group, job.side), encoded.sinks);
+        !appended.ok()) {
+      return appended;
+    }
+  }
+  return exact_ ? append_exact(job, encoded) : Status{};
+}
+
+Status ChunkObjects::append_exact(const SectionJob& job, EncodedJob& encoded) {
+  const bool last_side = job.side == Side::kValue || sides(profile_->geometry) == 1;
+  if (!last_side) {
+    waiting_keys_ = std::move(encoded.exact);
+    return {};
+  }
+  const uint32_t first_layer = profile_->groups[job.group].first_layer;
+  for (uint32_t i = 0; i < encoded.exact.size(); ++i) {
+    const auto append = [&](Side side, std::span<const std::byte> bytes) {
+      return exact_->append(section_id(SectionKind::kExact, first_layer + i, side), bytes);
+    };
+    if (!waiting_keys_.empty()) {
+      if (Status keys = append(Side::kKey, waiting_keys_[i]); !keys.ok()) return keys;
+    }
+    if (Status last = append(job.side, encoded.exact[i]); !last.ok()) return last;
+  }
+  waiting_keys_.clear();
+  return {};
+}
+
+Status ChunkObjects::finish(manifests::ChunkEntry& entry) && {
+  for (ObjectSpool& spool : planes_) {
+    auto object = std::move(spool).finish();
+    if (!object.ok()) return object.error();
+    entry.planes.push_back({*object, 0, std::nullopt});
+  }
+  if (exact_) {
+    auto object = std::move(*exact_).finish();
+    if (!object.ok()) return object.error();
+    entry.exact = *object;
+  }
+  const kernels::Geometry& geometry = profile_->geometry;
+  entry.decode_cost =
+      static_cast<double>(uint64_t{tokens_.count} * geometry.layers *
+                          (geometry.channels(Side::kKey) + geometry.channels(Side::kValue))) /
+      1e6;
+  fill_distortion(entry);
+  return {};
+}
+
+void ChunkObjects::fill_distortion(manifests::ChunkEntry& entry) const {
+  for (size_t level = 0; level < entry.planes.size(); ++level) {
+    const double distortion = energy_ > 0 ? std::min(1.0, squared_error_[level] / energy_) : 0.0;
+    entry.planes[level].distortion = distortion;
+    entry.planes[level].agreement = expected_agreement(*profile_, distortion);
+  }
+}
+
+std::optional<double> expected_agreement(const kernels::Profile& profile, double distortion) {
+  const auto& points = profile.agreement;
+  if (points.empty()) return std::nullopt;
+  const auto above = std::find_if(points.begin(), points.end(), [&](const auto& point) {
+    return point.distortion >= distortion;
+  });
+  if (above == points.begin()) return points.front().top1_agreement;
+  if (above == points.end()) return points.back().top1_agreement;
+  const auto below = above - 1;
+  const double share = (distortion - below->distortion) / (above->distortion - below->distortion);
+  return below->top1_agreement + share * (above->top1_agreement - below->top1_agreement);
+}
+
+}  // namespace kvcast::packager

@@ -1,0 +1,29 @@
+// The prefix entries of a presentation, so that it is found from its tokens:
+// manifests/prefix_format.md.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+
+#include "manifests/digest.h"
+#include "manifests/manifest.h"
+#include "manifests/result.h"
+#include "packager/store/folders.h"
+
+namespace kvcast::packager {
+
+struct PrefixEntryCount {
+  uint64_t written = 0, reused = 0;
+};
+
+// One entry a hash, ascending, so that whichever are there after a crash are the first ones. All
+// are sent to the disk before the first is waited for. The manifest must be in place. Syncs
+// `folders`.
+manifests::Result<PrefixEntryCount> publish_prefix_entries(
+    const std::string& root, const std::string& tenant, const manifests::Manifest& manifest,
+    std::span<const manifests::Digest> hashes, Folders& folders,
+    const std::function<void(uint64_t done)>& on_entry);
+
+}  // namespace kvcast::packager

@@ -1,0 +1,40 @@
+// An object being written section by section to a temporary file: memory holds its section table
+// only. One thread at a time.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/section.h"
+#include "manifests/object.h"
+#include "manifests/object_head.h"
+#include "manifests/result.h"
+#include "packager/store/object_store.h"
+
+namespace kvcast::packager {
+
+class ObjectSpool {
+ public:
+  // `sections` must be appended, in the order of the object. `store` must outlive the spool.
+  static manifests::Result<ObjectSpool> create(ObjectStore& store,
+                                               const manifests::ObjectHeader& header,
+                                               size_t sections);
+
+  manifests::Status append(kernels::SectionId id, std::span<const std::byte> bytes);
+  // Head, digest, publication.
+  manifests::Result<manifests::ObjectRef> finish() &&;
+
+ private:
+  ObjectSpool(ObjectStore& store, const manifests::ObjectHeader& header, StagedFile file,
+              size_t sections);
+
+  ObjectStore* store_;
+  manifests::ObjectHeader header_;
+  StagedFile file_;
+  size_t section_count_;
+  uint64_t end_;  // of what is written
+  std::vector<manifests::SectionSummary> sections_;
+};
+
+}  // namespace kvcast::packager
