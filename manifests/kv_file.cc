@@ -120,9 +120,13 @@ std::string rope_json(const KvFileRope& rope) {
 }  // namespace
 
 Result<KvFileInfo> describe_kv_file(const SafetensorsFile& file) {
+  return describe_kv_header(file.header(), file.path());
+}
+
+Result<KvFileInfo> describe_kv_header(const SafetensorsHeader& header, std::string_view name) {
   KvFileInfo info;
-  if (const std::string fault = load(file.header(), info); !fault.empty()) {
-    return Error{ErrorKind::kCorrupt, fmt::format("{}: {}", file.path(), fault)};
+  if (const std::string fault = load(header, info); !fault.empty()) {
+    return Error{ErrorKind::kCorrupt, fmt::format("{}: {}", name, fault)};
   }
   return info;
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "manifests/manifest.h"
@@ -37,6 +38,9 @@ struct KvFileInfo {
 // one shape and type; values may have no heads or dims (geometry then says 0 and 0). Defaults are
 // filled in: model.rope and rope.rotary_dims are what the cache uses.
 Result<KvFileInfo> describe_kv_file(const SafetensorsFile& file);
+
+// The same of a header that came from elsewhere; `name` opens the error message.
+Result<KvFileInfo> describe_kv_header(const SafetensorsHeader& header, std::string_view name);
 
 // The metadata describe_kv_file reads back.
 std::map<std::string, std::string> kv_file_metadata(const KvFileInfo& info);

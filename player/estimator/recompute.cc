@@ -1,0 +1,70 @@
+#include <algorithm>
+#include <cmath>
+
+#include "player/estimator.h"
+
+namespace kvcast::player {
+namespace {
+
+// Thousands of tokens and millions of token positions, so that the features are of one size.
+void features_of(uint64_t begin, uint64_t end, double (&features)[3]) {
+  const double n = static_cast<double>(end - begin) / 1e3;
+  const double position = static_cast<double>(begin) / 1e3 + n / 2;
+  features[0] = 1;
+  features[1] = n;
+  features[2] = n * position;
+}
+
+double dot(const double (&a)[3], const double (&b)[3]) {
+  return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+}
+
+}  // namespace
+
+RecomputeEstimator::RecomputeEstimator(std::optional<RecomputeCost> prior)
+    : has_prior_(prior.has_value()) {
+  if (!prior) return;
+  prior_[0] = prior->per_call_s;
+  prior_[1] = prior->per_token_s * 1e3;
+  prior_[2] = prior->per_token_position_s * 1e6;
+  std::copy(std::begin(prior_), std::end(prior_), std::begin(cost_));
+}
+
+void RecomputeEstimator::add(uint64_t begin, uint64_t end, double seconds) {
+  Sample sample{{}, seconds};
+  features_of(begin, end, sample.features);
+  if (samples_.empty() && !has_prior_) prior_[1] = seconds / sample.features[1];
+  samples_.push_back(sample);
+  solve();
+}
+
+// Steps of single-coordinate least squares, clamped at zero: costs are never negative, and three
+// coordinates converge in a few rounds. Each is pulled to its prior as by one typical sample.
+void RecomputeEstimator::solve() {
+  constexpr int kRounds = 200;
+  double pull[3] = {};
+  for (int k = 0; k < 3; ++k) {
+    for (const Sample& sample : samples_) pull[k] += sample.features[k] * sample.features[k];
+    pull[k] /= static_cast<double>(samples_.size()) * (has_prior_ ? 1.0 : 20.0);
+  }
+  for (int round = 0; round < kRounds; ++round) {
+    for (int k = 0; k < 3; ++k) {
+      double above = pull[k] * prior_[k], below = pull[k];
+      for (const Sample& sample : samples_) {
+        const double rest =
+            sample.seconds - dot(sample.features, cost_) + sample.features[k] * cost_[k];
+        above += sample.features[k] * rest;
+        below += sample.features[k] * sample.features[k];
+      }
+      cost_[k] = below > 0 ? std::max(0.0, above / below) : 0;
+    }
+  }
+}
+
+double RecomputeEstimator::seconds(uint64_t begin, uint64_t end) const {
+  double features[3];
+  features_of(begin, end, features);
+  return dot(features, cost_);
+}
+
+}  // namespace kvcast::player

@@ -1,0 +1,88 @@
+#include <algorithm>
+
+#include "player/player.h"
+#include "player/session/link.h"
+#include "player/session/presentation.h"
+#include "player/session/session.h"
+
+namespace kvcast::player {
+namespace {
+
+using manifests::Result;
+using manifests::Status;
+
+manifests::KvFileInfo describe(const Presentation& presentation, const Source& source) {
+  const manifests::Manifest& manifest = presentation.manifest;
+  manifests::KvFileInfo about;
+  about.model = manifest.model;
+  about.tokens = presentation.tokens;
+  if (manifest.model.rope) {
+    about.rope.layout = manifest.model.rope->layout;
+    about.rope.theta = manifest.model.rope->theta;
+    about.rope.rotary_dims = manifest.model.rope->rotary_dims;
+  }
+  const std::vector<uint32_t>& tokens =
+      !source.tokens.empty() || !manifest.text ? source.tokens : manifest.text->tokens;
+  about.token_ids.assign(tokens.begin(), tokens.begin() + static_cast<int64_t>(std::min<uint64_t>(
+                                                              tokens.size(), presentation.tokens)));
+  return about;
+}
+
+Result<std::vector<kernels::MutableTensorView>> prepare(KvSink& sink,
+                                                        const Presentation& presentation,
+                                                        const Source& source) {
+  const KvShape shape{presentation.geometry, presentation.dtype, presentation.tokens};
+  if (Status ready = sink.prepare(shape, describe(presentation, source)); !ready) {
+    return ready.error();
+  }
+  std::vector<kernels::MutableTensorView> destinations;
+  for (uint32_t layer = 0; layer < shape.geometry.layers; ++layer) {
+    for (const auto side : {kernels::Side::kKey, kernels::Side::kValue}) {
+      auto view = sink.destination(layer, side);
+      if (!view) return view.error();
+      destinations.push_back(*view);
+    }
+  }
+  return destinations;
+}
+
+PlayReport nothing_stored(const PlayParams& params, const Link& link, double now_s) {
+  PlayReport report;
+  report.controller = params.controller;
+  report.ttft_slo_ms = params.ttft_slo_ms;
+  report.suffix_prefill_ms = params.suffix_prefill_ms;
+  report.freeze_ms = report.kv_ready_ms = now_s * 1e3;
+  report.ttft_ms = report.kv_ready_ms + params.suffix_prefill_ms;
+  report.met = report.ttft_ms <= report.ttft_slo_ms;
+  report.quality = 1;
+  report.bytes_fetched = link.bytes_fetched();
+  report.requests = link.requests();
+  return report;
+}
+
+}  // namespace
+
+Result<PlayReport> play(Transport& transport, const Source& source, const PlayParams& params,
+                        KvSink& sink, Recompute* recompute, const EventHandler& on_event,
+                        std::stop_token stop) {
+  const auto controller = make_controller(params.controller);
+  if (!controller) return controller.error();
+  const Journal journal(transport, params.start_ns, on_event);
+  const std::stop_callback wake(stop, [&transport] { transport.wake(); });
+  DownloaderParams limits = params.download;
+  limits.max_parallel = std::max(1u, params.connections);
+  Downloader downloader(transport, limits);
+  downloader.set_deadline(journal.start_ns() + static_cast<int64_t>(params.ttft_slo_ms * 1e6));
+  Link link(downloader, journal, params.rate_prior_bytes_per_s);
+
+  const auto presentation = open_presentation(downloader, link, journal, source, params, stop);
+  if (!presentation) return presentation.error();
+  if (!*presentation) return nothing_stored(params, link, journal.now_s());
+  const auto destinations = prepare(sink, **presentation, source);
+  if (!destinations) return destinations.error();
+  Session session(transport, link, journal, params, **presentation, **controller, sink,
+                  *destinations, recompute);
+  return session.run(source.tokens, stop);
+}
+
+}  // namespace kvcast::player

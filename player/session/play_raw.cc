@@ -1,0 +1,120 @@
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "manifests/kv_file.h"
+#include "manifests/safetensors.h"
+#include "player/player.h"
+#include "player/session/link.h"
+#include "player/session/presentation.h"
+
+namespace kvcast::player {
+namespace {
+
+using manifests::Error;
+using manifests::ErrorKind;
+using manifests::Result;
+using manifests::Status;
+
+constexpr uint64_t kMaxRawBytes = uint64_t{1} << 36;
+constexpr std::chrono::milliseconds kPollWait{20};
+
+Result<std::vector<std::byte>> fetch(Link& link, const std::string& url, std::stop_token stop) {
+  DownloadRequest request;
+  request.name = "raw cache";
+  request.url = url;
+  request.size_limit_bytes = kMaxRawBytes;
+  link.start({Want::Kind::kRaw}, std::move(request));
+  while (!stop.stop_requested()) {
+    for (Link::Outcome& outcome : link.poll(kPollWait)) {
+      if (outcome.error) return *outcome.error;
+      return std::move(outcome.bytes);
+    }
+  }
+  link.cancel_all();
+  return cancelled();
+}
+
+// Rows of one tensor of the file to the sink.
+void copy_tensor(const manifests::SafetensorsHeader& header, const std::string& name,
+                 std::span<const std::byte> file, uint64_t tokens, kernels::MutableTensorView to) {
+  const manifests::TensorInfo& tensor = header.tensors.at(name);
+  const uint64_t row_bytes = tokens > 0 ? tensor.bytes / tokens : 0;
+  for (uint64_t token = 0; token < tokens; ++token) {
+    std::memcpy(to.data + token * to.token_stride_bytes,
+                file.data() + tensor.offset + token * row_bytes, row_bytes);
+  }
+}
+
+Result<Presentation> describe(const manifests::KvFileInfo& info, const std::string& url,
+                              const PlayParams& params) {
+  manifests::Manifest manifest;
+  manifest.id = url;
+  manifest.model = info.model;
+  manifest.levels = params.min_level + 1;
+  manifest.tokens = info.tokens;
+  manifest.chunks.emplace_back().token_end = info.tokens;
+  PlayParams plain = params;
+  plain.exact = false;
+  return check_presentation(std::move(manifest), url, std::nullopt, plain);
+}
+
+Status copy(const manifests::SafetensorsHeader& header, std::span<const std::byte> file,
+            const Presentation& presentation, KvSink& sink) {
+  for (uint32_t layer = 0; layer < presentation.geometry.layers; ++layer) {
+    for (const auto side : {kernels::Side::kKey, kernels::Side::kValue}) {
+      if (presentation.geometry.channels(side) == 0) continue;
+      const auto view = sink.destination(layer, side);
+      if (!view) return view.error();
+      const std::string name = side == kernels::Side::kKey ? manifests::key_tensor_name(layer)
+                                                           : manifests::value_tensor_name(layer);
+      copy_tensor(header, name, file, presentation.tokens, *view);
+    }
+  }
+  sink.chunk_ready(0, presentation.tokens);
+  for (uint32_t layer = 0; layer < presentation.geometry.layers; ++layer) sink.layer_ready(layer);
+  return {};
+}
+
+}  // namespace
+
+Result<PlayReport> play_raw(Transport& transport, const std::string& url, const PlayParams& params,
+                            KvSink& sink, const EventHandler& on_event, std::stop_token stop) {
+  const Journal journal(transport, params.start_ns, on_event);
+  const std::stop_callback wake(stop, [&transport] { transport.wake(); });
+  Downloader downloader(transport, params.download);
+  downloader.set_deadline(journal.start_ns() + static_cast<int64_t>(params.ttft_slo_ms * 1e6));
+  Link link(downloader, journal, params.rate_prior_bytes_per_s);
+
+  const auto file = fetch(link, url, stop);
+  if (!file) return file.error();
+  const auto header = manifests::parse_safetensors(*file, file->size(), url);
+  if (!header) return header.error();
+  const auto info = manifests::describe_kv_header(*header, url);
+  if (!info) return info.error();
+  const auto presentation = describe(*info, url, params);
+  if (!presentation) return presentation.error();
+  const KvShape shape{presentation->geometry, presentation->dtype, presentation->tokens};
+  if (Status ready = sink.prepare(shape, *info); !ready) return ready.error();
+  if (Status copied = copy(*header, *file, *presentation, sink); !copied) return copied.error();
+
+  PlayReport report;
+  report.presentation = url;
+  report.controller = "raw";
+  report.tokens = presentation->tokens;
+  report.ttft_slo_ms = params.ttft_slo_ms;
+  report.suffix_prefill_ms = params.suffix_prefill_ms;
+  report.freeze_ms = report.kv_ready_ms = journal.now_s() * 1e3;
+  report.ttft_ms = report.kv_ready_ms + params.suffix_prefill_ms;
+  report.met = report.ttft_ms <= params.ttft_slo_ms;
+  report.bytes_fetched = link.bytes_fetched();
+  report.raw_bytes = report.tokens * shape.geometry.bytes_per_token(shape.dtype);
+  report.quality = 1;
+  report.requests = link.requests();
+  report.retries = link.retries();
+  report.failures = link.failures();
+  report.chunks.push_back({0, report.tokens, false, {}, true, 1.0, report.bytes_fetched});
+  return report;
+}
+
+}  // namespace kvcast::player

@@ -1,0 +1,138 @@
+#include "player/session/recomputing.h"
+
+#include <chrono>
+#include <cstring>
+
+namespace kvcast::player {
+namespace {
+
+double steady_s() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+kernels::Side side_of(size_t tensor) {
+  return tensor % 2 == 0 ? kernels::Side::kKey : kernels::Side::kValue;
+}
+
+}  // namespace
+
+Recomputing::Recomputing(Recompute* engine, const Presentation& presentation,
+                         const std::vector<kernels::MutableTensorView>& destinations,
+                         std::function<void()> wake)
+    : engine_(engine),
+      presentation_(presentation),
+      destinations_(destinations),
+      wake_(std::move(wake)) {
+  for (const kernels::MutableTensorView& view : destinations) {
+    prefix_.push_back({view.data, view.token_stride_bytes});
+  }
+  if (engine_ != nullptr) thread_ = std::jthread([this](std::stop_token end) { work(end); });
+}
+
+Recomputing::~Recomputing() {
+  stop_.request_stop();
+}
+
+bool Recomputing::available() const {
+  return engine_ != nullptr && tokens_.size() >= presentation_.tokens;
+}
+
+double Recomputing::elapsed_s() const {
+  return chunk_ ? steady_s() - started_s_ : 0;
+}
+
+void Recomputing::stage(uint32_t chunk) {
+  const manifests::ChunkEntry& entry = presentation_.manifest.chunks[chunk];
+  const uint64_t tokens = entry.token_end - entry.token_begin;
+  const size_t tensors = destinations_.size();
+  if (tokens > staging_tokens_) {
+    staging_.clear();
+    for (size_t i = 0; i < tensors; ++i) {
+      const uint64_t bytes = tokens * presentation_.geometry.channels(side_of(i)) *
+                             kernels::dtype_bytes(presentation_.dtype);
+      staging_.push_back(std::make_unique_for_overwrite<std::byte[]>(bytes));
+    }
+    staging_tokens_ = tokens;
+  }
+  staged_.clear();
+  for (size_t i = 0; i < tensors; ++i) {
+    staged_.push_back({staging_[i].get(), size_t{presentation_.geometry.channels(side_of(i))} *
+                                              kernels::dtype_bytes(presentation_.dtype)});
+  }
+}
+
+void Recomputing::start(uint32_t chunk) {
+  stage(chunk);
+  const manifests::ChunkEntry& entry = presentation_.manifest.chunks[chunk];
+  stop_ = std::stop_source();
+  chunk_ = chunk;
+  started_s_ = steady_s();
+  {
+    const std::lock_guard lock(mutex_);
+    task_ = RecomputeTask{std::span(tokens_).first(entry.token_end),
+                          entry.token_begin,
+                          entry.token_end,
+                          presentation_.geometry,
+                          presentation_.dtype,
+                          prefix_,
+                          staged_};
+  }
+  ready_.notify_one();
+}
+
+std::optional<Recomputing::Finished> Recomputing::collect() {
+  const std::lock_guard lock(mutex_);
+  std::optional<Finished> finished = std::exchange(finished_, std::nullopt);
+  if (finished) {
+    finished->chunk = *chunk_;
+    finished->cancelled = finished->cancelled || stop_.stop_requested();
+    chunk_.reset();
+  }
+  return finished;
+}
+
+void Recomputing::commit(uint32_t chunk) const {
+  const manifests::ChunkEntry& entry = presentation_.manifest.chunks[chunk];
+  for (size_t i = 0; i < destinations_.size(); ++i) {
+    const size_t row_bytes = staged_[i].token_stride_bytes;
+    const size_t stride = destinations_[i].token_stride_bytes;
+    std::byte* to = destinations_[i].data + entry.token_begin * stride;
+    const uint64_t rows = entry.token_end - entry.token_begin;
+    if (row_bytes == 0) continue;
+    if (stride == row_bytes) {
+      std::memcpy(to, staged_[i].data, rows * row_bytes);
+      continue;
+    }
+    for (uint64_t row = 0; row < rows; ++row) {
+      std::memcpy(to + row * stride, staged_[i].data + row * row_bytes, row_bytes);
+    }
+  }
+}
+
+void Recomputing::work(std::stop_token end) {
+  while (true) {
+    std::unique_lock lock(mutex_);
+    if (!ready_.wait(lock, end, [this] { return task_.has_value(); }) || end.stop_requested()) {
+      return;
+    }
+    const RecomputeTask task = *std::exchange(task_, std::nullopt);
+    const std::stop_token stop = stop_.get_token();
+    lock.unlock();
+    const double begin_s = steady_s();
+    auto outcome = engine_->prefill(task, stop);
+    Finished finished;
+    if (outcome) {
+      finished.cancelled = outcome->cancelled;
+      finished.seconds = outcome->seconds;
+    } else {
+      finished.error = outcome.error();
+      finished.seconds = steady_s() - begin_s;
+    }
+    lock.lock();
+    finished_ = std::move(finished);
+    lock.unlock();
+    wake_();
+  }
+}
+
+}  // namespace kvcast::player

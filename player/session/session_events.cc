@@ -1,0 +1,139 @@
+// What happened: transfers, decodes and recomputes that ended.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "manifests/text.h"
+#include "player/session/session.h"
+
+namespace kvcast::player {
+
+using manifests::Status;
+
+void Session::take_outcome(Link::Outcome& outcome) {
+  switch (outcome.want.kind) {
+    case Want::Kind::kProfile: {
+      const Status profile =
+          outcome.error ? Status(*outcome.error) : decoding_.set_profile(std::move(outcome.bytes));
+      if (!profile) lose_profile(profile.error());
+      break;
+    }
+    case Want::Kind::kText:
+      take_text(outcome);
+      break;
+    case Want::Kind::kPlane:
+      take_plane(outcome);
+      break;
+    case Want::Kind::kManifest:
+    case Want::Kind::kRaw:
+      break;
+  }
+}
+
+// No plane can be decoded; text may still do.
+void Session::lose_profile(const manifests::Error& why) {
+  last_failure_ = why;
+  journal_.note("profile_lost", {}, {}, why.message);
+  for (ChunkState& chunk : seen_.chunks) {
+    chunk.max_level = -1;
+    chunk.held = 0;
+  }
+}
+
+void Session::take_text(Link::Outcome& outcome) {
+  if (!outcome.error) {
+    auto text = manifests::read_text_object(outcome.bytes, outcome.name);
+    if (text && text->tokens.size() >= presentation_.tokens) {
+      recomputing_.set_tokens(std::move(text->tokens));
+      return;
+    }
+    outcome.error = text ? manifests::Error{manifests::ErrorKind::kCorrupt,
+                                            "the text object has too few tokens"}
+                         : text.error();
+  }
+  last_failure_ = *outcome.error;
+  journal_.note("text_lost", {}, {}, outcome.error->message);
+}
+
+void Session::take_plane(Link::Outcome& outcome) {
+  const auto [kind, c, plane] = outcome.want;
+  ChunkState& chunk = seen_.chunks[c];
+  chunk.fetching &= ~(1u << plane);
+  if (outcome.error) {
+    lose_plane(c, plane, *outcome.error);
+    return;
+  }
+  if (chunk.recomputed) return;
+  if (Status kept = decoding_.keep(c, plane, std::move(outcome.bytes)); !kept) {
+    lose_plane(c, plane, kept.error());
+    return;
+  }
+  chunk.held |= 1u << plane;
+}
+
+// A lower level second, recomputation third: what is left of the ladder says which, to the
+// controller.
+void Session::lose_plane(uint32_t c, uint32_t plane, const manifests::Error& why) {
+  ChunkState& chunk = seen_.chunks[c];
+  chunk.max_level = std::min(chunk.max_level, static_cast<int>(plane) - 1);
+  chunk.held &= (1u << plane) - 1;
+  last_failure_ = why;
+  journal_.note("plane_lost", c, plane,
+                fmt::format("{}; {}", why.message,
+                            chunk.network_can() ? fmt::format("level {} is left", chunk.max_level)
+                                                : "recomputation is left"));
+}
+
+void Session::take_decodes() {
+  for (const Decoding::Chunk& done : decoding_.collect()) {
+    ChunkState& chunk = seen_.chunks[done.chunk];
+    chunk.decoding_level = -1;
+    chunk.decoded_level = done.level;
+    if (!done.fault.empty()) {
+      lose_plane(done.chunk, static_cast<uint32_t>(done.level + 1),
+                 {manifests::ErrorKind::kCorrupt, done.fault});
+    }
+    const manifests::ChunkEntry& entry = presentation_.manifest.chunks[done.chunk];
+    journal_.note("decoded", done.chunk, {}, fmt::format("level {}", done.level));
+    if (chunk.decoded_level >= chunk.min_level) {
+      sink_.chunk_ready(entry.token_begin, entry.token_end);
+    }
+    if (chunk.decoded_level == chunk.max_level && chunk.fetching == 0) {
+      decoding_.release(done.chunk);
+    }
+  }
+}
+
+void Session::take_recompute() {
+  if (auto finished = recomputing_.collect()) {
+    const manifests::ChunkEntry& entry = presentation_.manifest.chunks[finished->chunk];
+    gpu_seconds_ += finished->seconds;
+    if (finished->error) {
+      last_failure_ = *finished->error;
+      recomputing_.give_up();
+      journal_.note("recompute_failed", finished->chunk, {}, finished->error->message);
+    } else if (finished->cancelled) {
+      journal_.note("recompute_cancelled", finished->chunk, {}, "cancelled",
+                    {{"seconds", finished->seconds}});
+    } else {
+      recompute_cost_.add(entry.token_begin, entry.token_end, finished->seconds);
+      committing_ = finished->chunk;
+      journal_.note("recomputed", finished->chunk, {},
+                    fmt::format("{:.1f} ms, {:.1f} expected", finished->seconds * 1e3,
+                                seen_.chunks[finished->chunk].recompute_s * 1e3),
+                    {{"seconds", finished->seconds}});
+    }
+  }
+  if (committing_ && seen_.chunks[*committing_].decoding_level < 0) commit_recompute();
+}
+
+void Session::commit_recompute() {
+  const uint32_t c = *std::exchange(committing_, std::nullopt);
+  recomputing_.commit(c);
+  seen_.chunks[c].recomputed = true;
+  decoding_.release(c);
+  const manifests::ChunkEntry& entry = presentation_.manifest.chunks[c];
+  sink_.chunk_ready(entry.token_begin, entry.token_end);
+}
+
+}  // namespace kvcast::player
