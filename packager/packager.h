@@ -44,10 +44,10 @@ struct PackParams {
 
   uint32_t chunk_tokens = kDefaultChunkTokens;  // a multiple of 16
   bool exact = false;  // also an exact object a chunk. Allows NaN and infinity: planes hold 0 there
-  bool include_text = true;             // token ids and text, where the input has them
-  std::string salt;                     // of the prefix hashes
-  std::optional<uint32_t> floor_level;  // of the last chunk
-  std::vector<manifests::BaseUrl> base_urls;
+  bool include_text = true;                   // token ids and text, where the input has them
+  std::string salt;                           // of the prefix hashes
+  std::optional<uint32_t> floor_level;        // of the last chunk
+  std::vector<manifests::BaseUrl> base_urls;  // empty: "../", where this directory is served
   std::string created, expires;  // RFC 3339 UTC. No `created`: SOURCE_DATE_EPOCH, else the clock
 
   uint32_t threads = 0;       // 0: all cores

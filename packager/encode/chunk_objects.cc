@@ -3,33 +3,15 @@
 #include <algorithm>
 #include <utility>
 
+#include "packager/encode/object_sections.h"
+
 namespace kvcast::packager {
 namespace {
 
 using kernels::SectionKind;
 using kernels::Side;
-using manifests::ObjectHeader;
-using manifests::ObjectKind;
 using manifests::Result;
 using manifests::Status;
-
-ObjectHeader header_of(const KvSource& source, kernels::TokenRange tokens) {
-  const kernels::Geometry& geometry = source.geometry();
-  ObjectHeader header;
-  header.token_begin = tokens.begin;
-  header.token_count = tokens.count;
-  header.dtype = static_cast<uint8_t>(source.dtype());
-  header.layers = static_cast<uint16_t>(geometry.layers);
-  header.key_heads = static_cast<uint16_t>(geometry.key_heads);
-  header.key_dim = static_cast<uint16_t>(geometry.key_dim);
-  header.value_heads = static_cast<uint16_t>(geometry.value_heads);
-  header.value_dim = static_cast<uint16_t>(geometry.value_dim);
-  return header;
-}
-
-size_t sides(const kernels::Geometry& geometry) {
-  return (geometry.channels(Side::kKey) > 0) + (geometry.channels(Side::kValue) > 0);
-}
 
 kernels::SectionId section_id(SectionKind kind, uint32_t group, Side side) {
   return {kind, static_cast<uint16_t>(group), side};
@@ -46,21 +28,17 @@ Result<ChunkObjects> ChunkObjects::create(ObjectStore& store, const KvSource& so
                                           const manifests::Digest& profile_digest,
                                           kernels::TokenRange tokens, bool exact) {
   ChunkObjects objects(source, profile, tokens);
-  ObjectHeader header = header_of(source, tokens);
-  header.profile = profile_digest;
-  const size_t sections = profile.groups.size() * sides(profile.geometry);
+  const kernels::Geometry& geometry = source.geometry();
   for (uint32_t plane = 0; plane < profile.levels; ++plane) {
-    header.plane = static_cast<uint8_t>(plane);
-    const bool with_sinks = plane == 0 && profile.sinks_in(tokens) > 0;
-    auto spool = ObjectSpool::create(store, header, with_sinks ? 2 * sections : sections);
+    auto spool = ObjectSpool::create(
+        store, plane_header(geometry, source.dtype(), tokens, plane, profile_digest),
+        plane_sections(profile, tokens, plane).size());
     if (!spool.ok()) return spool.error();
     objects.planes_.push_back(std::move(*spool));
   }
   if (!exact) return objects;
-  ObjectHeader exact_header = header_of(source, tokens);
-  exact_header.kind = ObjectKind::kExact;
-  auto spool =
-      ObjectSpool::create(store, exact_header, profile.geometry.layers * sides(profile.geometry));
+  auto spool = ObjectSpool::create(store, exact_header(geometry, source.dtype(), tokens),
+                                   exact_sections(geometry).size());
   if (!spool.ok()) return spool.error();
   objects.exact_.emplace(std::move(*spool));
   return objects;
@@ -88,7 +66,7 @@ Status ChunkObjects::append(const SectionJob& job, EncodedJob encoded) {
 }
 
 Status ChunkObjects::append_exact(const SectionJob& job, EncodedJob& encoded) {
-  const bool last_side = job.side == Side::kValue || sides(profile_->geometry) == 1;
+  const bool last_side = job.side == sides_of(profile_->geometry).back();
   if (!last_side) {
     waiting_keys_ = std::move(encoded.exact);
     return {};

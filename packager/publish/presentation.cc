@@ -106,6 +106,7 @@ Manifest describe_presentation(const PackParams& params, const KvSource& source,
   manifest.raw_bytes = source.tokens() * source.geometry().bytes_per_token(source.dtype());
   manifest.floor_level = params.floor_level;
   manifest.base_urls = params.base_urls;
+  if (manifest.base_urls.empty()) manifest.base_urls.push_back({"../", 1, 1});
   manifest.expires = params.expires;
   manifest.chunks = std::move(chunks);
   return manifest;
