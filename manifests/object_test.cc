@@ -107,7 +107,7 @@ TEST(Object, RandomDamageWithAGoodHeaderHashNeverRunsOut) {
   const auto bytes = small_object();
   for (int round = 0; round < 20000; ++round) {
     auto damaged = bytes;
-    for (unsigned flips = 1 + random() % 4; flips > 0; --flips) {
+    for (auto flips = 1 + random() % 4; flips > 0; --flips) {
       damaged[random() % 224] = static_cast<std::byte>(random());
     }
     const auto head = std::span(damaged).first(224);
