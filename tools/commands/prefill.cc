@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -29,7 +28,7 @@ constexpr uint64_t kMaxInputBytes = 1u << 30;  // far beyond any model's context
 
 struct PrefillParams {
   std::string model, text, tokens, out;
-  kernels::DType dtype = kernels::DType::kBf16;
+  std::string dtype = "BF16";
   uint64_t limit_tokens = 0;  // 0: all
   unsigned threads = 0;       // 0: one per core
   bool json = false;
@@ -127,6 +126,12 @@ Result<Summary> run_prefill(const PrefillParams& params) {
         fmt::format("{} tokens, but the model was made for {}: pass --limit-tokens {}",
                     tokens->size(), model->config().max_positions, model->config().max_positions)};
   }
+  if (tokens->empty()) {
+    return Error{ErrorKind::kUsage,
+                 fmt::format("{}: no tokens", params.text.empty() ? params.tokens : params.text)};
+  }
+  const std::optional<kernels::DType> dtype = engine::dtype_from_name(params.dtype);
+  if (!dtype) return Error{ErrorKind::kUsage, fmt::format("--dtype {}: unknown", params.dtype)};
   engine::KvCache cache(model->config(), tokens->size());
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
@@ -178,12 +183,9 @@ void add_prefill_command(CLI::App& app, int& exit_code) {
                     "Token ids, as a JSON list or separated by white space");
   input->require_option(1);
   command->add_option("--out", params->out, "KV file to write (safetensors)")->required();
-  const std::map<std::string, kernels::DType> dtypes = {{"f16", kernels::DType::kF16},
-                                                        {"bf16", kernels::DType::kBf16},
-                                                        {"f32", kernels::DType::kF32}};
-  command
-      ->add_option("--dtype", params->dtype, "Element type of the file: bf16 (default), f16 or f32")
-      ->transform(CLI::CheckedTransformer(dtypes, CLI::ignore_case));
+  command->add_option("--dtype", params->dtype, "Element type of the file")
+      ->transform(CLI::IsMember({"BF16", "F16", "F32"}, CLI::ignore_case))
+      ->capture_default_str();
   command->add_option("--limit-tokens", params->limit_tokens, "Use the first N tokens only")
       ->check(CLI::PositiveNumber);
   command->add_option("--threads", params->threads, "Threads; default one per core")

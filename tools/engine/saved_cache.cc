@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "manifests/kv_file.h"
+#include "manifests/safetensors_writer.h"
 #include "tools/engine/dtype_names.h"
 
 namespace kvcast::engine {
@@ -19,6 +20,8 @@ using manifests::Result;
 using manifests::SafetensorsFile;
 using manifests::Status;
 using manifests::TensorInfo;
+
+constexpr Side kSides[] = {Side::kKey, Side::kValue};
 
 std::string tensor_name(uint32_t layer, Side side) {
   return side == Side::kKey ? manifests::key_tensor_name(layer)
@@ -54,27 +57,27 @@ Status load_side(const SafetensorsFile& file, DType dtype, uint32_t layer, Side 
 Result<uint64_t> save_cache(const std::string& path, const Model& model, const KvCache& cache,
                             std::span<const uint32_t> tokens, const std::string& text,
                             DType dtype) {
-  const uint64_t side_bytes = tokens.size() * cache.channels() * kernels::dtype_bytes(dtype);
-  std::vector<std::vector<std::byte>> bytes;
-  std::vector<manifests::TensorToWrite> tensors;
+  const ModelConfig& config = model.config();
+  std::vector<manifests::TensorPlan> plan;
   for (uint32_t layer = 0; layer < cache.layers(); ++layer) {
-    for (const Side side : {Side::kKey, Side::kValue}) {
-      std::vector<std::byte> of_side(side_bytes);
-      if (Status status = cache.export_tokens(layer, side, dtype, 0, tokens.size(), of_side);
-          !status.ok()) {
-        return status.error();
-      }
-      bytes.push_back(std::move(of_side));
-      tensors.push_back({tensor_name(layer, side),
-                         kernels::dtype_name(dtype),
-                         {tokens.size(), model.config().kv_heads, model.config().head_dim},
-                         bytes.back()});
+    for (const Side side : kSides) {
+      plan.push_back({tensor_name(layer, side),
+                      kernels::dtype_name(dtype),
+                      {tokens.size(), config.kv_heads, config.head_dim}});
     }
   }
-  const auto metadata = manifests::kv_file_metadata(describe(model, tokens, text, dtype));
-  if (Status status = manifests::write_safetensors(path, metadata, tensors); !status.ok())
-    return status.error();
-  return side_bytes * tensors.size();
+  Result<manifests::SafetensorsWriter> writer = manifests::SafetensorsWriter::create(
+      path, manifests::kv_file_metadata(describe(model, tokens, text, dtype)), plan);
+  if (!writer.ok()) return writer.error();
+  std::vector<std::byte> bytes(tokens.size() * cache.channels() * kernels::dtype_bytes(dtype));
+  for (size_t tensor = 0; tensor < plan.size(); ++tensor) {
+    const auto layer = static_cast<uint32_t>(tensor / 2);
+    Status status = cache.export_tokens(layer, kSides[tensor % 2], dtype, 0, tokens.size(), bytes);
+    if (status.ok()) status = writer->write(tensor, 0, bytes);
+    if (!status.ok()) return status.error();
+  }
+  if (Status status = writer->commit(); !status.ok()) return status.error();
+  return uint64_t{bytes.size()} * plan.size();
 }
 
 Result<uint64_t> load_cache(const SafetensorsFile& file, const Model& model, KvCache& cache) {
@@ -92,7 +95,7 @@ Result<uint64_t> load_cache(const SafetensorsFile& file, const Model& model, KvC
                                                   info->model.layers, cache.layers())};
   }
   for (uint32_t layer = 0; layer < cache.layers(); ++layer) {
-    for (const Side side : {Side::kKey, Side::kValue}) {
+    for (const Side side : kSides) {
       if (Status status = load_side(file, *dtype, layer, side, info->tokens, cache); !status.ok()) {
         return Error{status.error().kind,
                      fmt::format("{}: {}", file.path(), status.error().message)};

@@ -14,7 +14,7 @@
 namespace kvcast::engine {
 
 // Writes the cache's first tokens.size() tokens, whole or not at all; returns the bytes of keys and
-// values. `text` must be UTF-8 and may be empty. Memory: those bytes once more.
+// values. `text` must be UTF-8 and may be empty. Memory: one layer's keys or values.
 manifests::Result<uint64_t> save_cache(const std::string& path, const Model& model,
                                        const KvCache& cache, std::span<const uint32_t> tokens,
                                        const std::string& text, kernels::DType dtype);

@@ -23,8 +23,7 @@ inline float exp_of(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   const float e = p * r * r + r + 1.0f;
-  const float scaled = e * std::bit_cast<float>((static_cast<int32_t>(n) + 127) << 23);
-  return x < -87.3f ? 0.0f : scaled;
+  return e * std::bit_cast<float>((static_cast<int32_t>(n) + 127) << 23);
 }
 
 }  // namespace

@@ -12,8 +12,9 @@ void rms_norm(std::span<const float> from, std::span<const float> weight, float 
 // gate = silu(gate) * up, silu(x) = x / (1 + e^-x).
 void silu_multiply(std::span<float> gate, const float* up);
 
-// values = e^(values - shift); returns their sum. Relative error below 2e-7; results below 2^-126
-// become 0.
+// values = e^(values - shift); returns their sum. Relative error below 2e-7; exponents are clamped
+// to
+// [-87.3, 88], so that the smallest result is 1.2e-38.
 float exp_shifted(std::span<float> values, float shift);
 
 // The largest value; values must not be empty.
