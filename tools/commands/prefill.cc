@@ -78,8 +78,7 @@ Result<std::vector<uint32_t>> parse_token_ids(std::string text, const std::strin
 }
 
 // Text begins with the model's first token, as its training texts did; ids are taken as they are.
-Result<std::vector<uint32_t>> read_context(const PrefillParams& params,
-                                           const engine::Model& model) {
+Result<std::vector<uint32_t>> read_tokens(const PrefillParams& params, const engine::Model& model) {
   Result<std::string> input = read_input(params.text.empty() ? params.tokens : params.text);
   if (!input.ok()) return input.error();
   if (params.text.empty()) return parse_token_ids(std::move(*input), params.tokens);
@@ -93,6 +92,23 @@ Result<std::vector<uint32_t>> read_context(const PrefillParams& params,
   std::vector<uint32_t> tokens;
   if (model.config().bos) tokens.push_back(*model.config().bos);
   tokens.insert(tokens.end(), encoded->begin(), encoded->end());
+  return tokens;
+}
+
+Result<std::vector<uint32_t>> read_context(const PrefillParams& params,
+                                           const engine::Model& model) {
+  Result<std::vector<uint32_t>> tokens = read_tokens(params, model);
+  if (!tokens.ok()) return tokens.error();
+  if (params.limit_tokens != 0 && tokens->size() > params.limit_tokens) {
+    tokens->resize(params.limit_tokens);
+  }
+  const std::string& source = params.text.empty() ? params.tokens : params.text;
+  if (tokens->empty()) return Error{ErrorKind::kUsage, fmt::format("{}: no tokens", source)};
+  if (const uint32_t most = model.config().max_positions; tokens->size() > most) {
+    return Error{ErrorKind::kUsage,
+                 fmt::format("{}: {} tokens, but the model was made for {}: pass --limit-tokens {}",
+                             source, tokens->size(), most, most)};
+  }
   return tokens;
 }
 
@@ -114,24 +130,13 @@ void show_progress(uint64_t done, uint64_t all, double seconds) {
 }
 
 Result<Summary> run_prefill(const PrefillParams& params) {
+  const std::optional<kernels::DType> dtype = engine::dtype_from_name(params.dtype);
+  if (!dtype) return Error{ErrorKind::kUsage, fmt::format("--dtype {}: unknown", params.dtype)};
   Result<engine::Model> model = engine::Model::load(params.model);
   if (!model.ok()) return model.error();
   Result<std::vector<uint32_t>> tokens = read_context(params, *model);
   if (!tokens.ok()) return tokens.error();
-  if (params.limit_tokens != 0 && tokens->size() > params.limit_tokens)
-    tokens->resize(params.limit_tokens);
-  if (tokens->size() > model->config().max_positions) {
-    return Error{
-        ErrorKind::kUsage,
-        fmt::format("{} tokens, but the model was made for {}: pass --limit-tokens {}",
-                    tokens->size(), model->config().max_positions, model->config().max_positions)};
-  }
-  if (tokens->empty()) {
-    return Error{ErrorKind::kUsage,
-                 fmt::format("{}: no tokens", params.text.empty() ? params.tokens : params.text)};
-  }
-  const std::optional<kernels::DType> dtype = engine::dtype_from_name(params.dtype);
-  if (!dtype) return Error{ErrorKind::kUsage, fmt::format("--dtype {}: unknown", params.dtype)};
+
   engine::KvCache cache(model->config(), tokens->size());
   using Clock = std::chrono::steady_clock;
   const Clock::time_point start = Clock::now();
@@ -144,8 +149,8 @@ Result<Summary> run_prefill(const PrefillParams& params) {
   Summary summary;
   summary.seconds = elapsed();
   summary.tokens = tokens->size();
-  Result<uint64_t> saved = engine::save_cache(params.out, *model, cache, *tokens,
-                                              context_text(*model, *tokens), params.dtype);
+  Result<uint64_t> saved =
+      engine::save_cache(params.out, *model, cache, *tokens, context_text(*model, *tokens), *dtype);
   if (!saved.ok()) return saved.error();
   summary.raw_bytes = *saved;
   return summary;
