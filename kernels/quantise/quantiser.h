@@ -14,23 +14,29 @@ inline constexpr int32_t kMaxMagnitude = 1 << 30;
 // q = sign(y) floor(|y| / step + rounding), its magnitude at most kMaxMagnitude; NaN becomes 0.
 void quantise(std::span<const float> y, float step, float rounding, std::span<int32_t> q);
 
+inline uint32_t magnitude(int32_t value) {
+  return static_cast<uint32_t>(value < 0 ? -value : value);
+}
+
 // q with the low `bits` of its magnitude dropped.
 inline int32_t drop_bits(int32_t q, uint32_t bits) {
-  return q < 0 ? -(-q >> bits) : q >> bits;
+  const auto left = static_cast<int32_t>(magnitude(q) >> bits);
+  return q < 0 ? -left : left;
 }
 
 // Refinement of a value by one bit: which table codes it, with which symbol, and what a symbol
-// makes of it.
+// makes of it. Written without jumps: the values are random, and compilers vectorise this.
 inline uint8_t refinement_context(int32_t value) {
-  return static_cast<uint8_t>(value == 0 ? 0 : value == 1 || value == -1 ? 1 : 2);
+  return static_cast<uint8_t>(magnitude(value) < 2 ? magnitude(value) : 2);
 }
 inline uint8_t refinement_symbol(int32_t before, int32_t after) {
-  if (before == 0) return static_cast<uint8_t>(after == 0 ? 0 : after > 0 ? 1 : 2);
-  return static_cast<uint8_t>(after & 1);
+  return static_cast<uint8_t>((magnitude(after) & 1) +
+                              static_cast<uint32_t>((before == 0) & (after < 0)));
 }
 inline int32_t refine(int32_t value, uint8_t symbol) {
-  if (value == 0) return symbol == 2 ? -1 : symbol;
-  return value > 0 ? 2 * value + symbol : 2 * value - symbol;
+  const uint32_t bit = (symbol | symbol >> 1) & 1u;  // symbol 2 is -1
+  const auto refined = static_cast<int32_t>(2 * magnitude(value) + bit);
+  return (value < 0) | (symbol == 2) ? -refined : refined;
 }
 
 // How the values of one class at one level become coefficients.
