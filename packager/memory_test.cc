@@ -57,15 +57,14 @@ TEST(Memory, OfAnEightBillionClassChunkStaysBelowOneAndAHalfTimesItsSize) {
 
   PackParams params;
   params.input = folder / "kv.safetensors";
-  params.out = folder / "store";
   params.exact = true;
+  params.threads = 64;  // the limit on workers must hold whatever is asked for
+  params.out = folder / "store";
   const uint64_t peak = peak_of_packing(params);
-  ASSERT_GT(peak, 0u);
-  RecordProperty("peak_per_raw",
-                 std::to_string(static_cast<double>(peak) / static_cast<double>(raw_bytes)));
-  EXPECT_LT(peak, raw_bytes + raw_bytes / 2);
-  // With a profile from a file no chunk is ever held.
-  std::printf("peak %.3f x raw\n", static_cast<double>(peak) / static_cast<double>(raw_bytes));
+  const double ratio = static_cast<double>(peak) / static_cast<double>(raw_bytes);
+  RecordProperty("peak_per_raw", std::to_string(ratio));
+  EXPECT_GT(peak, 0u);
+  EXPECT_LT(ratio, 1.5);
 }
 
 }  // namespace

@@ -19,15 +19,15 @@ kernels::SectionId section_id(SectionKind kind, uint32_t group, Side side) {
 
 }  // namespace
 
-ChunkObjects::ChunkObjects(const KvSource& source, const kernels::Profile& profile,
+ChunkObjects::ChunkObjects(ObjectStore& store, const kernels::Profile& profile,
                            kernels::TokenRange tokens)
-    : source_(&source), profile_(&profile), tokens_(tokens), squared_error_(profile.levels) {}
+    : store_(&store), profile_(&profile), tokens_(tokens), squared_error_(profile.levels) {}
 
 Result<ChunkObjects> ChunkObjects::create(ObjectStore& store, const KvSource& source,
                                           const kernels::Profile& profile,
                                           const manifests::Digest& profile_digest,
                                           kernels::TokenRange tokens, bool exact) {
-  ChunkObjects objects(source, profile, tokens);
+  ChunkObjects objects(store, profile, tokens);
   const kernels::Geometry& geometry = source.geometry();
   for (uint32_t plane = 0; plane < profile.levels; ++plane) {
     auto spool = ObjectSpool::create(
@@ -85,17 +85,27 @@ Status ChunkObjects::append_exact(const SectionJob& job, EncodedJob& encoded) {
   return {};
 }
 
+Result<manifests::ObjectRef> ChunkObjects::finish(ObjectSpool spool,
+                                                  std::vector<FinishedObject>& finished) {
+  auto object = std::move(spool).finish();
+  if (!object.ok()) return object.error();
+  finished.push_back(std::move(*object));
+  return finished.back().object;
+}
+
 Status ChunkObjects::finish(manifests::ChunkEntry& entry) && {
+  std::vector<FinishedObject> finished;
   for (ObjectSpool& spool : planes_) {
-    auto object = std::move(spool).finish();
+    const auto object = finish(std::move(spool), finished);
     if (!object.ok()) return object.error();
     entry.planes.push_back({*object, 0, std::nullopt});
   }
   if (exact_) {
-    auto object = std::move(*exact_).finish();
+    const auto object = finish(std::move(*exact_), finished);
     if (!object.ok()) return object.error();
     entry.exact = *object;
   }
+  if (Status published = store_->publish(std::move(finished)); !published.ok()) return published;
   const kernels::Geometry& geometry = profile_->geometry;
   entry.decode_cost =
       static_cast<double>(uint64_t{tokens_.count} * geometry.layers *

@@ -30,11 +30,13 @@ class ChunkObjects {
   manifests::Status finish(manifests::ChunkEntry& entry) &&;
 
  private:
-  ChunkObjects(const KvSource& source, const kernels::Profile& profile, kernels::TokenRange tokens);
+  ChunkObjects(ObjectStore& store, const kernels::Profile& profile, kernels::TokenRange tokens);
   manifests::Status append_exact(const SectionJob& job, EncodedJob& encoded);
+  static manifests::Result<manifests::ObjectRef> finish(ObjectSpool spool,
+                                                        std::vector<FinishedObject>& finished);
   void fill_distortion(manifests::ChunkEntry& entry) const;
 
-  const KvSource* source_;
+  ObjectStore* store_;
   const kernels::Profile* profile_;
   kernels::TokenRange tokens_;
   std::vector<ObjectSpool> planes_;

@@ -8,7 +8,6 @@
 namespace kvcast::packager {
 namespace {
 
-using manifests::ObjectRef;
 using manifests::Result;
 using manifests::Status;
 
@@ -57,17 +56,13 @@ Status ObjectSpool::append(kernels::SectionId id, std::span<const std::byte> byt
   return {};
 }
 
-Result<ObjectRef> ObjectSpool::finish() && {
+Result<FinishedObject> ObjectSpool::finish() && {
   if (sections_.size() != section_count_) throw std::logic_error("object without all its sections");
   const auto head = manifests::write_object_head(header_, sections_);
   if (Status written = file_.write(0, head); !written.ok()) return written.error();
   const auto digest = digest_of(file_, end_);
   if (!digest.ok()) return digest.error();
-  const ObjectRef object{*digest, end_};
-  if (Status published = store_->publish(std::move(file_), object); !published.ok()) {
-    return published.error();
-  }
-  return object;
+  return FinishedObject{std::move(file_), {*digest, end_}};
 }
 
 }  // namespace kvcast::packager

@@ -22,8 +22,8 @@ class ObjectSpool {
                                                size_t sections);
 
   manifests::Status append(kernels::SectionId id, std::span<const std::byte> bytes);
-  // Head, digest, publication.
-  manifests::Result<manifests::ObjectRef> finish() &&;
+  // Writes the head and computes the digest: ready to be published.
+  manifests::Result<FinishedObject> finish() &&;
 
  private:
   ObjectSpool(ObjectStore& store, const manifests::ObjectHeader& header, StagedFile file,

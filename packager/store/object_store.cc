@@ -50,20 +50,31 @@ Result<bool> ObjectStore::exists(const std::string& path, const ObjectRef& objec
   return !verify_existing_ || digest_of_file(path) == object.digest;
 }
 
-Status ObjectStore::publish(StagedFile file, const ObjectRef& object) {
-  const std::string path = root_ + "/" + manifests::object_path(tenant_, object.digest);
-  const Result<bool> there = exists(path, object);
-  if (!there.ok()) return there.error();
-  // Another run may have made the name and not yet synced it.
-  folders_.changed(folder_of(path));
-  if (*there) {
-    ++reused_;
-    return {};
+Status ObjectStore::publish(std::vector<FinishedObject> objects) {
+  const auto path_of = [&](const FinishedObject& finished) {
+    return root_ + "/" + manifests::object_path(tenant_, finished.object.digest);
+  };
+  std::vector<FinishedObject> missing;
+  for (FinishedObject& finished : objects) {
+    const Result<bool> there = exists(path_of(finished), finished.object);
+    if (!there.ok()) return there.error();
+    // Also where it exists: another run may have made the name and not yet synced it.
+    folders_.changed(folder_of(path_of(finished)));
+    if (*there) {
+      ++reused_;
+      continue;
+    }
+    if (Status made = folders_.make(folder_of(path_of(finished))); !made.ok()) return made;
+    finished.file.start_writeback();
+    missing.push_back(std::move(finished));
   }
-  if (Status made = folders_.make(folder_of(path)); !made.ok()) return made;
-  if (Status synced = file.sync(); !synced.ok()) return synced;
-  if (Status renamed = file.rename_to(path); !renamed.ok()) return renamed;
-  ++written_;
+  for (const FinishedObject& finished : missing) {
+    if (Status synced = finished.file.sync(); !synced.ok()) return synced;
+  }
+  for (FinishedObject& finished : missing) {
+    if (Status renamed = finished.file.rename_to(path_of(finished)); !renamed.ok()) return renamed;
+    ++written_;
+  }
   return {};
 }
 
@@ -72,9 +83,9 @@ Result<ObjectRef> ObjectStore::publish(std::span<const std::byte> bytes) {
   Result<StagedFile> file = stage();
   if (!file.ok()) return file.error();
   if (Status written = file->write(0, bytes); !written.ok()) return written.error();
-  if (Status published = publish(std::move(*file), object); !published.ok()) {
-    return published.error();
-  }
+  std::vector<FinishedObject> finished;
+  finished.push_back({std::move(*file), object});
+  if (Status published = publish(std::move(finished)); !published.ok()) return published.error();
   return object;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "manifests/digest.h"
 #include "manifests/manifest.h"
@@ -16,15 +17,21 @@
 
 namespace kvcast::packager {
 
+// A complete object under its temporary name.
+struct FinishedObject {
+  StagedFile file;
+  manifests::ObjectRef object;
+};
+
 class ObjectStore {
  public:
   ObjectStore(std::string root, std::string tenant, bool verify_existing);
 
   // A temporary beside the objects.
   manifests::Result<StagedFile> stage();
-  // Syncs `file`, which holds `object`'s bytes, and gives it its name; drops it where the object
-  // exists.
-  manifests::Status publish(StagedFile file, const manifests::ObjectRef& object);
+  // Syncs each and gives it its name; drops those that exist. All are on their way to the disk
+  // before the first is waited for, so that the file system can commit them together.
+  manifests::Status publish(std::vector<FinishedObject> objects);
   manifests::Result<manifests::ObjectRef> publish(std::span<const std::byte> bytes);
 
   Folders& folders() { return folders_; }
