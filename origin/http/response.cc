@@ -1,0 +1,140 @@
+#include "origin/http/response.h"
+
+#include <array>
+#include <charconv>
+
+#include "origin/http/date.h"
+
+namespace kvcast::origin {
+namespace {
+
+void append_number(std::string& to, uint64_t number) {
+  std::array<char, 20> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  to.append(digits.data(), end);
+}
+
+void append_field(std::string& to, std::string_view name, std::string_view value) {
+  to += name;
+  to += ": ";
+  to += value;
+  to += "\r\n";
+}
+
+void append_field(std::string& to, std::string_view name, uint64_t value) {
+  to += name;
+  to += ": ";
+  append_number(to, value);
+  to += "\r\n";
+}
+
+void append_content_range(const ResponsePlan& plan, std::string& to) {
+  to += "Content-Range: bytes ";
+  if (plan.status == 206) {
+    append_number(to, *plan.body_first);
+    to += '-';
+    append_number(to, *plan.body_first + plan.body_bytes - 1);
+  } else {
+    to += '*';
+  }
+  to += '/';
+  append_number(to, *plan.range_of_bytes);
+  to += "\r\n";
+}
+
+void append_preflight(std::string& to) {
+  append_field(to, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
+  append_field(to, "Access-Control-Allow-Headers",
+               "Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range, "
+               "Cache-Control, "
+               "CMCD-Request, CMCD-Object, CMCD-Session, CMCD-Status");
+  append_field(to, "Access-Control-Max-Age", "86400");
+}
+
+// 204 and 304 describe no content of their own (RFC 9110 §8.6).
+bool has_content_length(int status) {
+  return status != 204 && status != 304;
+}
+
+}  // namespace
+
+std::string_view reason_phrase(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 204:
+      return "No Content";
+    case 206:
+      return "Partial Content";
+    case 304:
+      return "Not Modified";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
+    case 412:
+      return "Precondition Failed";
+    case 413:
+      return "Content Too Large";
+    case 414:
+      return "URI Too Long";
+    case 416:
+      return "Range Not Satisfiable";
+    case 431:
+      return "Request Header Fields Too Large";
+    case 500:
+      return "Internal Server Error";
+    case 503:
+      return "Service Unavailable";
+    case 505:
+      return "HTTP Version Not Supported";
+  }
+  return "Unknown";
+}
+
+ResponsePlan plain_answer(int status) {
+  ResponsePlan plan;
+  plan.status = status;
+  plan.content_type = "text/plain; charset=utf-8";
+  plan.text = reason_phrase(status);
+  plan.body_bytes = plan.text.size();
+  return plan;
+}
+
+void append_head(const ResponsePlan& plan, const HeadContext& context, std::string& to) {
+  to += "HTTP/1.1 ";
+  append_number(to, static_cast<uint64_t>(plan.status));
+  to += ' ';
+  to += reason_phrase(plan.status);
+  to += "\r\n";
+  append_field(to, "Server", "kvcast");
+  append_field(to, "Date", context.date);
+  if (!context.keep_alive) {
+    append_field(to, "Connection", "close");
+  } else if (!context.http11) {
+    append_field(to, "Connection", "keep-alive");
+  }
+  if (!plan.content_type.empty()) append_field(to, "Content-Type", plan.content_type);
+  if (has_content_length(plan.status)) append_field(to, "Content-Length", plan.body_bytes);
+  if (plan.range_of_bytes) append_content_range(plan, to);
+  if (plan.accepts_ranges) append_field(to, "Accept-Ranges", "bytes");
+  if (!plan.entity_tag.empty()) append_field(to, "ETag", plan.entity_tag);
+  if (plan.last_modified_s) {
+    append_field(to, "Last-Modified", format_http_date(*plan.last_modified_s));
+  }
+  append_field(to, "Cache-Control", plan.cache_control);
+  append_field(to, "X-Content-Type-Options", "nosniff");
+  if (plan.retry_after_s) append_field(to, "Retry-After", *plan.retry_after_s);
+  if (plan.lists_methods) append_field(to, "Allow", "GET, HEAD, OPTIONS");
+  append_field(to, "Access-Control-Allow-Origin", "*");
+  append_field(to, "Access-Control-Expose-Headers",
+               "ETag, Content-Range, Content-Length, Age, Cache-Status, Server-Timing");
+  if (plan.is_preflight) append_preflight(to);
+  to += "\r\n";
+}
+
+}  // namespace kvcast::origin

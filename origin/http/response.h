@@ -1,0 +1,44 @@
+// A response decided but not yet sent, and its head as bytes. Pure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace kvcast::origin {
+
+struct ResponsePlan {
+  int status = 200;
+  std::string_view content_type;  // empty: no Content-Type
+  uint64_t body_bytes = 0;        // Content-Length, also for HEAD
+  std::optional<uint64_t>
+      body_first;         // set: the body is these bytes of the file; else it is `text`
+  std::string_view text;  // static storage
+  bool send_body = true;  // false: HEAD, 304
+  bool accepts_ranges = false;
+  std::optional<uint64_t> range_of_bytes;  // 206, 416: the whole file's size, for Content-Range
+  std::string entity_tag;                  // empty: none
+  std::optional<int64_t> last_modified_s;  // since 1970
+  std::string_view cache_control = "no-store";
+  bool lists_methods = false;  // Allow, and for OPTIONS what CORS asks
+  bool is_preflight = false;
+  std::optional<uint32_t> retry_after_s;
+};
+
+// What a head needs beside its plan.
+struct HeadContext {
+  bool http11 = true;  // of the request
+  bool keep_alive = true;
+  std::string_view date;  // an HTTP date
+};
+
+// An answer without a file: the status, its reason as text, never stored.
+ResponsePlan plain_answer(int status);
+
+// Appends status line, fields and the empty line.
+void append_head(const ResponsePlan& plan, const HeadContext& context, std::string& to);
+
+std::string_view reason_phrase(int status);
+
+}  // namespace kvcast::origin

@@ -1,0 +1,136 @@
+#include "origin/http/router.h"
+
+#include <utility>
+
+#include "origin/http/date.h"
+#include "origin/http/entity_tag.h"
+#include "origin/http/range.h"
+#include "origin/http/target.h"
+
+namespace kvcast::origin {
+namespace {
+
+constexpr int64_t kNanosecondsPerSecond = 1'000'000'000;
+constexpr uint32_t kRetryAfterSeconds = 1;
+
+int64_t modified_s(const FileInfo& info) {
+  // Rounded down also before 1970.
+  const int64_t seconds = info.mtime_ns / kNanosecondsPerSecond;
+  return info.mtime_ns % kNanosecondsPerSecond < 0 ? seconds - 1 : seconds;
+}
+
+bool has_unwanted_body(const Request& request, const RoutePolicy& policy) {
+  return request.chunked || request.body_bytes > policy.max_request_body_bytes;
+}
+
+// The status that conditions ask for, or 200.
+int precondition_status(const Request& request, const ResponsePlan& plan) {
+  const std::string& tag = plan.entity_tag;
+  if (!request.if_match.empty()) {
+    if (!any_tag_matches_strongly(request.if_match, tag)) return 412;
+  } else if (const auto date = parse_http_date(request.if_unmodified_since)) {
+    if (*plan.last_modified_s > *date) return 412;
+  }
+  if (!request.if_none_match.empty()) {
+    if (any_tag_matches_weakly(request.if_none_match, tag)) return 304;
+  } else if (const auto date = parse_http_date(request.if_modified_since)) {
+    if (*plan.last_modified_s <= *date) return 304;
+  }
+  return 200;
+}
+
+// If-Range holds a tag, or a date that must be the file's own and a second old: within that second
+// the file could have changed twice (RFC 9110 §8.8.2.2).
+bool range_applies(const Request& request, const ResponsePlan& plan, int64_t now_s) {
+  if (request.method != Method::kGet || request.range.empty()) return false;
+  if (request.if_range.empty()) return true;
+  if (const auto date = parse_http_date(request.if_range)) {
+    return *date == *plan.last_modified_s && *date < now_s;
+  }
+  return request.if_range == plan.entity_tag;
+}
+
+ResponsePlan not_modified(ResponsePlan plan) {
+  plan.status = 304;
+  plan.content_type = {};
+  plan.body_bytes = 0;
+  plan.body_first.reset();
+  plan.accepts_ranges = false;
+  plan.send_body = false;
+  return plan;
+}
+
+ResponsePlan unsatisfiable(uint64_t file_bytes) {
+  ResponsePlan plan = plain_answer(416);
+  plan.range_of_bytes = file_bytes;
+  plan.accepts_ranges = true;
+  return plan;
+}
+
+}  // namespace
+
+bool leaves_body_unread(const Request& request, const RoutePolicy& policy) {
+  return has_unwanted_body(request, policy) || (request.expects_continue && request.body_bytes > 0);
+}
+
+ResponsePlan plan_refusal(const Request& request, int status) {
+  ResponsePlan plan = plain_answer(status);
+  plan.send_body = request.method != Method::kHead;
+  plan.lists_methods = status == 405;
+  if (status == 503) plan.retry_after_s = kRetryAfterSeconds;
+  return plan;
+}
+
+Route route(const Request& request, const RoutePolicy& policy) {
+  if (request.method == Method::kOther) return plan_refusal(request, 405);
+  if (has_unwanted_body(request, policy)) return plan_refusal(request, 413);
+  if (request.method == Method::kOptions) {
+    ResponsePlan plan;
+    plan.status = 204;
+    plan.lists_methods = plan.is_preflight = true;
+    return plan;
+  }
+  Target target = parse_target(request.target);
+  if (target.error_status != 0) return plan_refusal(request, target.error_status);
+  if (target.is_folder || target.path.empty()) return plan_refusal(request, 404);
+  if (target.path == kHealthPath) return HealthRoute{};
+  return FileRoute{std::move(target.path)};
+}
+
+ResponsePlan plan_file(const Request& request, const std::string& path, const FileInfo& info,
+                       int64_t now_s) {
+  const FileKind kind = file_kind(path);
+  ResponsePlan plan;
+  plan.content_type = content_type(kind, path);
+  plan.body_bytes = info.bytes;
+  plan.body_first = 0;
+  plan.send_body = request.method != Method::kHead;
+  plan.accepts_ranges = true;
+  plan.entity_tag = entity_tag(path, info);
+  plan.last_modified_s = modified_s(info);
+  plan.cache_control = cache_control(kind);
+
+  const int status = precondition_status(request, plan);
+  if (status == 304) return not_modified(std::move(plan));
+  if (status == 412) return plan_refusal(request, 412);
+  if (!range_applies(request, plan, now_s)) return plan;
+  const RangeChoice choice = choose_range(request.range, info.bytes);
+  if (choice.kind == RangeChoice::Kind::kUnsatisfiable) return unsatisfiable(info.bytes);
+  if (choice.kind == RangeChoice::Kind::kPart) {
+    plan.status = 206;
+    plan.body_first = choice.first;
+    plan.body_bytes = choice.bytes;
+    plan.range_of_bytes = info.bytes;
+  }
+  return plan;
+}
+
+ResponsePlan plan_health(const Request& request, bool draining) {
+  ResponsePlan plan = plain_answer(draining ? 503 : 200);
+  plan.text = draining ? "draining\n" : "ok\n";
+  plan.body_bytes = plan.text.size();
+  plan.send_body = request.method != Method::kHead;
+  return plan;
+}
+
+}  // namespace kvcast::origin

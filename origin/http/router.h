@@ -1,0 +1,44 @@
+// Policy of the origin: from a request, and what is known of the file it means, to the response.
+// Pure; sockets, files and clocks are elsewhere.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+
+#include "origin/http/file_kind.h"
+#include "origin/http/request.h"
+#include "origin/http/response.h"
+
+namespace kvcast::origin {
+
+struct RoutePolicy {
+  uint64_t max_request_body_bytes = 65536;  // read and thrown away; 413 beyond
+};
+
+// What a request asks for: a file, whose answer plan_file decides, or an answer at once.
+struct FileRoute {
+  std::string path;  // below the root, as parse_target gives it
+};
+struct HealthRoute {};
+using Route = std::variant<ResponsePlan, FileRoute, HealthRoute>;
+Route route(const Request& request, const RoutePolicy& policy);
+
+// Whether the request has a body that is not read, so that its connection must end after the
+// response: too long, of unknown length, or announced with Expect (nobody asks for it, so nobody
+// knows whether it comes).
+bool leaves_body_unread(const Request& request, const RoutePolicy& policy);
+
+// For a file that exists. Preconditions in the order of RFC 9110 §13.2.2: If-Match,
+// If-Unmodified-Since, If-None-Match, If-Modified-Since, then Range under If-Range. Range counts
+// for GET only.
+ResponsePlan plan_file(const Request& request, const std::string& path, const FileInfo& info,
+                       int64_t now_s);
+
+// /healthz: 200 "ok", or 503 "draining" once the server is stopping. HEAD as ever.
+ResponsePlan plan_health(const Request& request, bool draining);
+
+// plain_answer, without body for HEAD; 405 lists the methods, 503 says when to come back.
+ResponsePlan plan_refusal(const Request& request, int status);
+
+}  // namespace kvcast::origin

@@ -1,0 +1,39 @@
+// kvcast-origin: the server alone, for deployment.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "origin/serve_command.h"
+
+namespace {
+
+int serve(const kvcast::origin::ServeOptions& options) {
+  const kvcast::manifests::Status status =
+      kvcast::origin::serve_until_signal(options, [&](const std::string& line) {
+        std::FILE* const to = options.json ? stdout : stderr;
+        std::fprintf(to, "%s\n", line.c_str());
+        std::fflush(to);
+      });
+  if (status.ok()) return 0;
+  std::fprintf(stderr, "kvcast-origin: %s\n", status.error().message.c_str());
+  return static_cast<int>(status.error().kind);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app(
+      "Serves a directory of files over HTTP/1.1: the origin of kvcast, and nothing else.");
+  app.set_version_flag("--version", "kvcast-origin " KVCAST_VERSION);
+  kvcast::origin::ServeOptions options;
+  kvcast::origin::add_serve_options(app, options);
+  try {
+    app.parse(argc, argv);
+    return serve(options);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "kvcast-origin: %s\n", error.what());
+    return 3;
+  }
+}

@@ -1,0 +1,66 @@
+// The HTTP side of one connection: read a request, ask the router, send, log, again. Used by its
+// thread only.
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "origin/http/request_parser.h"
+#include "origin/http/router.h"
+#include "origin/net/asio.h"
+#include "origin/net/connection.h"
+#include "origin/net/date_cache.h"
+#include "origin/net/shared.h"
+
+namespace kvcast::origin {
+
+// Linked into its thread's list of sessions as long as it lives.
+class Session : public boost::intrusive::list_base_hook<
+                    boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+ public:
+  // Both outlive the session.
+  Session(tcp::socket socket, Shared& shared, DateCache& dates);
+
+  asio::awaitable<void> serve();   // requests until the connection ends
+  asio::awaitable<void> refuse();  // 503: too many connections
+
+  void tick(Connection::Clock::time_point now) { connection_.tick(now); }
+  // Ends the connection now if it is idle, else after its response. One that is new may still bring
+  // its request.
+  void begin_drain();
+  void abort() { connection_.abort(); }
+
+ private:
+  enum class Head { kRequest, kRefused, kNone };
+  struct Answer {
+    ResponsePlan plan;
+    OpenedFile file;
+    bool paced = true;
+  };
+
+  asio::awaitable<bool> serve_one();  // whether another request may follow
+  asio::awaitable<Head> read_head();
+  asio::awaitable<bool> discard_body();
+  Answer answer();
+  asio::awaitable<bool> send(const Answer& answer, bool keep_alive);
+  void log(const Answer& answer, bool complete);
+  void take(size_t bytes);
+
+  Shared& shared_;
+  DateCache& dates_;
+  Connection connection_;
+  std::vector<char> buffer_;
+  size_t buffered_bytes_ = 0;  // at the front of buffer_, not yet understood
+  Request request_;
+  std::optional<RequestParser> parser_;
+  int refusal_status_ = 0;  // of kRefused
+  bool waiting_ = true;     // between requests, nothing of the next one read
+  uint32_t served_ = 0;
+  Connection::Clock::time_point started_;  // first byte of the request
+  int64_t started_unix_ms_ = 0;
+  std::string head_, line_;  // kept for their memory
+};
+
+}  // namespace kvcast::origin

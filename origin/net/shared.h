@@ -1,0 +1,50 @@
+// What all threads of one server share.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#include "origin/files/root.h"
+#include "origin/http/request_parser.h"
+#include "origin/http/router.h"
+#include "origin/log/access_log.h"
+#include "origin/pace/token_bucket.h"
+#include "origin/server.h"
+
+namespace kvcast::origin {
+
+struct Shared {
+  ServerLimits limits;
+  HeadLimits head_limits;
+  RoutePolicy policy;
+  Root root;
+  std::unique_ptr<TokenBucket> bucket;    // null: no pacing
+  size_t send_buffer_bytes = 0;           // SO_SNDBUF; 0: the kernel's choice
+  std::unique_ptr<AccessLog> access_log;  // null: none
+  std::atomic<size_t> connections{0};
+  std::atomic<bool> draining{false};
+};
+
+// One of max_connections, given back at the end, or none.
+class ConnectionSlot {
+ public:
+  explicit ConnectionSlot(Shared& shared) : connections_(&shared.connections) {
+    if (connections_->fetch_add(1) < shared.limits.max_connections) return;
+    connections_->fetch_sub(1);
+    connections_ = nullptr;
+  }
+  ~ConnectionSlot() {
+    if (connections_ != nullptr) connections_->fetch_sub(1);
+  }
+  ConnectionSlot(ConnectionSlot&& other) noexcept
+      : connections_(std::exchange(other.connections_, nullptr)) {}
+  ConnectionSlot& operator=(ConnectionSlot&&) = delete;
+  bool is_held() const { return connections_ != nullptr; }
+
+ private:
+  std::atomic<size_t>* connections_;
+};
+
+}  // namespace kvcast::origin

@@ -1,0 +1,144 @@
+#include "origin/net/worker.h"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "origin/process/thread.h"
+
+namespace kvcast::origin {
+namespace {
+
+using Clock = Connection::Clock;
+using std::chrono::milliseconds;
+
+constexpr milliseconds kTick{100};
+// Out of descriptors or memory: accepting again at once would only spin.
+constexpr milliseconds kAcceptPause{50};
+// Connections beyond the limit that are told so at one time; the rest are closed without a word.
+constexpr size_t kMaxRefusing = 64;
+
+using ReusePort = asio::detail::socket_option::boolean<SOL_SOCKET, SO_REUSEPORT>;
+
+manifests::Error listen_error(const tcp::endpoint& address,
+                              const boost::system::error_code& error) {
+  return {manifests::ErrorKind::kIo, "cannot listen on " + address.address().to_string() +
+                                         " port " + std::to_string(address.port()) + ": " +
+                                         error.message()};
+}
+
+}  // namespace
+
+Worker::Worker(Shared& shared) : shared_(shared), ended_future_(ended_.get_future()) {}
+
+Worker::~Worker() {
+  if (!thread_.joinable()) return;
+  drain();
+  abort();
+  thread_.join();
+}
+
+manifests::Result<tcp::endpoint> Worker::listen(const tcp::endpoint& address) {
+  boost::system::error_code error;
+  acceptor_.open(address.protocol(), error);
+  if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor_.set_option(ReusePort(true), error);
+  if (!error) acceptor_.bind(address, error);
+  if (!error) acceptor_.listen(tcp::acceptor::max_listen_connections, error);
+  if (!error) acceptor_.non_blocking(true, error);
+  if (error) return listen_error(address, error);
+  return acceptor_.local_endpoint();
+}
+
+void Worker::start() {
+  asio::co_spawn(io_, accept_all(), asio::detached);
+  asio::co_spawn(io_, tick_all(), asio::detached);
+  thread_ = start_thread_without_signals([this] {
+    io_.run();
+    ended_.set_value();
+  });
+}
+
+void Worker::drain() {
+  asio::post(io_, [this] {
+    boost::system::error_code ignored;
+    acceptor_.cancel(ignored);
+    for (Session& session : sessions_) session.begin_drain();
+  });
+}
+
+void Worker::abort() {
+  asio::post(io_, [this] {
+    aborting_ = true;
+    for (Session& session : sessions_) session.abort();
+  });
+}
+
+bool Worker::has_ended_by(Clock::time_point when) {
+  return ended_future_.wait_until(when) == std::future_status::ready;
+}
+
+asio::awaitable<void> Worker::accept_all() {
+  while (!shared_.draining) {
+    tcp::socket socket(io_);
+    const auto [error] = co_await acceptor_.async_accept(socket, kNoThrow);
+    if (!error) {
+      admit(std::move(socket));
+    } else if (error != asio::error::operation_aborted &&
+               error != asio::error::connection_aborted) {
+      asio::steady_timer pause(io_, kAcceptPause);
+      co_await pause.async_wait(kNoThrow);
+    }
+  }
+  // Closing the listener would reset what waits in its queue.
+  boost::system::error_code error;
+  while (!error) {
+    tcp::socket socket(io_);
+    acceptor_.accept(socket, error);
+    if (!error) admit(std::move(socket));
+  }
+  acceptor_.close(error);
+  end_ticker_if_idle();
+}
+
+void Worker::admit(tcp::socket socket) {
+  ConnectionSlot slot(shared_);
+  if (!slot.is_held() && refusing_ >= kMaxRefusing) return;
+  auto session = std::make_unique<Session>(std::move(socket), shared_, dates_);
+  sessions_.push_back(*session);
+  if (aborting_) session->abort();
+  asio::co_spawn(io_, run_session(std::move(session), std::move(slot)), asio::detached);
+}
+
+asio::awaitable<void> Worker::run_session(std::unique_ptr<Session> session, ConnectionSlot slot) {
+  if (slot.is_held()) {
+    co_await session->serve();
+  } else {
+    ++refusing_;
+    co_await session->refuse();
+    --refusing_;
+  }
+  session.reset();
+  end_ticker_if_idle();
+}
+
+void Worker::end_ticker_if_idle() {
+  if (!is_busy()) ticker_.cancel();
+}
+
+bool Worker::is_busy() const {
+  return acceptor_.is_open() || !sessions_.empty();
+}
+
+// Deadlines are as exact as the tick; a timer for each would cost every request.
+asio::awaitable<void> Worker::tick_all() {
+  while (is_busy()) {
+    ticker_.expires_after(kTick);
+    co_await ticker_.async_wait(kNoThrow);
+    const Clock::time_point now = Clock::now();
+    for (Session& session : sessions_) session.tick(now);
+  }
+}
+
+}  // namespace kvcast::origin

@@ -1,0 +1,153 @@
+#include "origin/server.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "origin/net/shared.h"
+#include "origin/net/worker.h"
+
+namespace kvcast::origin {
+namespace {
+
+using manifests::Error;
+using manifests::ErrorKind;
+using manifests::Result;
+using manifests::Status;
+
+// Enough that acknowledgements held back for 40 ms never stop a sender at this rate, little enough
+// that a peer that does not read cannot hide a burst in it.
+constexpr size_t kPacedSendBufferBytes = 256u << 10;
+
+Status check(const ServerParams& params) {
+  const ServerLimits& limits = params.limits;
+  const std::pair<const char*, bool> demands[] = {
+      {"threads: at most 1024", params.threads <= 1024},
+      {"pace_scale: within 0 and 1e6", params.pace_scale >= 0 && params.pace_scale <= 1e6},
+      {"max_connections: at least 1", limits.max_connections >= 1},
+      {"max_requests_per_connection: at least 1", limits.max_requests_per_connection >= 1},
+      {"max_header_bytes: within 256 and 1 MiB",
+       limits.max_header_bytes >= 256 && limits.max_header_bytes <= 1u << 20},
+      {"max_target_bytes: at least 16", limits.max_target_bytes >= 16},
+      {"header_timeout_ms: at least 1", limits.header_timeout_ms >= 1},
+      {"idle_timeout_ms: at least 1", limits.idle_timeout_ms >= 1},
+      {"response_grace_ms: at least 1", limits.response_grace_ms >= 1},
+      {"min_rate_bytes_per_s: at least 1", limits.min_rate_bytes_per_s >= 1},
+  };
+  for (const auto& [demand, is_met] : demands) {
+    if (!is_met) return Error{ErrorKind::kUsage, std::string("origin parameter ") + demand};
+  }
+  return {};
+}
+
+Result<tcp::endpoint> resolve(const ServerParams& params) {
+  asio::io_context io;
+  tcp::resolver resolver(io);
+  boost::system::error_code error;
+  const auto found =
+      resolver.resolve(params.host, std::to_string(params.port),
+                       tcp::resolver::passive | tcp::resolver::numeric_service, error);
+  if (error || found.empty()) {
+    return Error{ErrorKind::kIo, "cannot listen on " + params.host + ": " + error.message()};
+  }
+  return found.begin()->endpoint();
+}
+
+// Workers share the port, so a second server of the same user would silently take half of its
+// connections. This tells it that somebody listens already.
+Status check_port_is_free(const tcp::endpoint& address) {
+  if (address.port() == 0) return {};
+  asio::io_context io;
+  tcp::acceptor probe(io);
+  boost::system::error_code error;
+  probe.open(address.protocol(), error);
+  if (!error) probe.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) probe.bind(address, error);
+  if (!error) return {};
+  return Error{ErrorKind::kIo, "cannot listen on " + address.address().to_string() + " port " +
+                                   std::to_string(address.port()) + ": " + error.message()};
+}
+
+}  // namespace
+
+struct Server::Parts {
+  Shared shared;
+  std::vector<std::unique_ptr<Worker>> workers;
+  uint16_t port = 0;
+  bool stopped = false;
+};
+
+namespace {
+
+Result<std::unique_ptr<TokenBucket>> make_bucket(const ServerParams& params) {
+  if (params.pace.empty()) return std::unique_ptr<TokenBucket>();
+  Result<Trace> trace = Trace::from_spec(params.pace);
+  if (!trace.ok()) return trace.error();
+  return std::make_unique<TokenBucket>(trace->scaled(params.pace_scale));
+}
+
+Result<std::unique_ptr<AccessLog>> make_log(const ServerParams& params) {
+  if (!params.access_log) return std::unique_ptr<AccessLog>();
+  AccessLogParams log;
+  log.path = params.access_log_path;
+  return AccessLog::open(log);
+}
+
+}  // namespace
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Server::~Server() {
+  stop(std::chrono::milliseconds(0));
+}
+
+Result<std::unique_ptr<Server>> Server::start(const ServerParams& params) {
+  if (Status status = check(params); !status.ok()) return status.error();
+  Result<Root> root = Root::open_directory(params.root);
+  if (!root.ok()) return root.error();
+  Result<std::unique_ptr<TokenBucket>> bucket = make_bucket(params);
+  if (!bucket.ok()) return bucket.error();
+  Result<tcp::endpoint> address = resolve(params);
+  if (!address.ok()) return address.error();
+  if (Status status = check_port_is_free(*address); !status.ok()) return status.error();
+  Result<std::unique_ptr<AccessLog>> log = make_log(params);
+  if (!log.ok()) return log.error();
+
+  const ServerLimits& limits = params.limits;
+  const size_t send_buffer_bytes = *bucket ? kPacedSendBufferBytes : 0;
+  std::unique_ptr<Parts> parts(
+      new Parts{Shared{limits, HeadLimits{limits.max_header_bytes, limits.max_target_bytes},
+                       RoutePolicy{limits.max_request_body_bytes}, std::move(*root),
+                       std::move(*bucket), send_buffer_bytes, std::move(*log)},
+                {}});
+  const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
+  for (unsigned i = 0; i < (params.threads > 0 ? params.threads : cores); ++i) {
+    auto worker = std::make_unique<Worker>(parts->shared);
+    Result<tcp::endpoint> bound = worker->listen(*address);
+    if (!bound.ok()) return bound.error();
+    address->port(bound->port());
+    parts->workers.push_back(std::move(worker));
+  }
+  parts->port = address->port();
+  for (const auto& worker : parts->workers) worker->start();
+  return std::unique_ptr<Server>(new Server(std::move(parts)));
+}
+
+uint16_t Server::port() const {
+  return parts_->port;
+}
+
+void Server::stop(std::chrono::milliseconds drain) {
+  if (std::exchange(parts_->stopped, true)) return;
+  const auto until = std::chrono::steady_clock::now() + drain;
+  parts_->shared.draining = true;
+  for (const auto& worker : parts_->workers) worker->drain();
+  for (const auto& worker : parts_->workers) {
+    if (!worker->has_ended_by(until)) break;
+  }
+  for (const auto& worker : parts_->workers) worker->abort();
+  parts_->workers.clear();
+}
+
+}  // namespace kvcast::origin

@@ -1,0 +1,64 @@
+// An HTTP/1.1 origin for a directory of files (GET, HEAD, ranges, conditions), in this process.
+//
+// Threads: each of `threads` runs its own event loop and its own listening socket on the same port
+// (SO_REUSEPORT); a connection stays on the thread that accepted it. The threads block all signals.
+// Files are opened per request, so what a rename put in place is what the next request gets.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "manifests/result.h"
+
+namespace kvcast::origin {
+
+struct ServerLimits {
+  size_t max_connections = 4096;                  // of all threads; beyond: 503 with Retry-After
+  uint32_t max_requests_per_connection = 10'000;  // then the connection is closed
+  size_t max_header_bytes = 16384;                // request line and fields; beyond: 431
+  size_t max_target_bytes = 4096;                 // beyond: 414
+  uint64_t max_request_body_bytes = 65536;        // bodies are thrown away; beyond: 413
+  int header_timeout_ms = 10'000;  // from a request's first byte to its header's end; then 408
+  int idle_timeout_ms = 60'000;    // between requests
+  int response_grace_ms = 30'000;  // a response may take this long, plus its bytes at
+  uint64_t min_rate_bytes_per_s = 4096;  // this rate; time spent in pacing does not count
+};
+
+struct ServerParams {
+  std::string root;                // the directory
+  std::string host = "127.0.0.1";  // name or address, IPv6 without brackets
+  uint16_t port = 0;               // 0: one that is free
+  unsigned threads = 0;            // 0: one per core
+  std::string
+      pace;  // empty: as fast as it goes; else Mbit/s ("40") or a trace file, see pace/trace.h
+  double pace_scale = 1;  // times every rate of the trace
+  bool access_log = true;
+  std::string access_log_path;  // appended to; empty: stderr
+  ServerLimits limits;
+};
+
+// start, port and stop are for one thread at a time, and not for the server's own.
+class Server {
+ public:
+  // Returns once connections are accepted. Errors name the parameter, file or address.
+  static manifests::Result<std::unique_ptr<Server>> start(const ServerParams& params);
+  ~Server();  // stop(0)
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  uint16_t port() const;
+
+  // Stops accepting and closes idle connections, lets responses in flight finish for up to `drain`,
+  // then cuts them off. Returns when all threads have ended. Again: nothing happens.
+  void stop(std::chrono::milliseconds drain);
+
+ private:
+  struct Parts;
+  explicit Server(std::unique_ptr<Parts> parts);
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace kvcast::origin
