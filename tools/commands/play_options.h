@@ -1,0 +1,30 @@
+// What `kvcast play` is told.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+
+#include "manifests/result.h"
+#include "player/player.h"
+
+namespace kvcast::tools {
+
+struct PlayOptions {
+  std::string url, store, tenant = "public", tokens, weights, adapter;
+  std::string engine, suffix, out, report, reference;
+  player::PlayParams params;  // those that options set directly
+  int max_level = -1;
+  unsigned threads = 0;  // of the engine; 0: one per core
+  uint32_t continue_tokens = 0;
+  bool json = false;
+
+  bool raw() const { return url.ends_with(".safetensors"); }
+};
+
+void add_play_options(CLI::App& command, PlayOptions& options);
+
+// Combinations that make no sense.
+manifests::Status check_play_options(const PlayOptions& options);
+
+}  // namespace kvcast::tools
