@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -40,8 +41,10 @@ struct EngineIdentity {
 };
 
 struct PlayParams {
-  double ttft_slo_ms = 1000;           // from the start of the play to the first token's logits
-  double suffix_prefill_ms = 0;        // what the engine still needs once the last layer is ready
+  double ttft_slo_ms = 1000;     // from the start of the play to the first token's logits
+  double suffix_prefill_ms = 0;  // what the engine still needs once the last layer is ready
+  // The same as a function of how many tokens of KV there will be; absent: the constant.
+  std::function<double(uint64_t)> suffix_prefill_ms_after;
   std::string controller = "layered";  // controller.h
   uint32_t min_level = 0;              // a chunk below it is not handed over
   std::optional<uint32_t> max_level;

@@ -36,6 +36,9 @@ class KvSink {
   virtual manifests::Result<kernels::MutableTensorView> destination(uint32_t layer,
                                                                     kernels::Side side) = 0;
 
+  // The context's token ids, once they are known, which may be after prepare or never.
+  virtual void tokens_known(std::span<const uint32_t> /*ids*/) {}
+
   // All layers of these tokens hold usable KV. It may come again for the same tokens, each time
   // better; only layer_ready says that it is over.
   virtual void chunk_ready(uint64_t /*token_begin*/, uint64_t /*token_end*/) {}
@@ -50,6 +53,9 @@ class HostKvSink : public KvSink {
   manifests::Status prepare(const KvShape& shape, const manifests::KvFileInfo& about) override;
   manifests::Result<kernels::MutableTensorView> destination(uint32_t layer,
                                                             kernels::Side side) override;
+  void tokens_known(std::span<const uint32_t> ids) override {
+    about_.token_ids.assign(ids.begin(), ids.end());
+  }
 
   const KvShape& shape() const { return shape_; }
   const manifests::KvFileInfo& about() const { return about_; }

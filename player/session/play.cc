@@ -21,10 +21,13 @@ manifests::KvFileInfo describe(const Presentation& presentation, const Source& s
     about.rope.theta = manifest.model.rope->theta;
     about.rope.rotary_dims = manifest.model.rope->rotary_dims;
   }
-  const std::vector<uint32_t>& tokens =
-      !source.tokens.empty() || !manifest.text ? source.tokens : manifest.text->tokens;
-  about.token_ids.assign(tokens.begin(), tokens.begin() + static_cast<int64_t>(std::min<uint64_t>(
-                                                              tokens.size(), presentation.tokens)));
+  const std::vector<uint32_t> none;
+  const std::vector<uint32_t>& stored = manifest.text ? manifest.text->tokens : none;
+  const std::vector<uint32_t>& tokens = source.tokens.empty() ? stored : source.tokens;
+  if (tokens.size() >= presentation.tokens) {
+    about.token_ids.assign(tokens.begin(),
+                           tokens.begin() + static_cast<int64_t>(presentation.tokens));
+  }
   return about;
 }
 
@@ -51,8 +54,9 @@ PlayReport nothing_stored(const PlayParams& params, const Link& link, double now
   report.controller = params.controller;
   report.ttft_slo_ms = params.ttft_slo_ms;
   report.suffix_prefill_ms = params.suffix_prefill_ms;
+  if (params.suffix_prefill_ms_after) report.suffix_prefill_ms = params.suffix_prefill_ms_after(0);
   report.freeze_ms = report.kv_ready_ms = now_s * 1e3;
-  report.ttft_ms = report.kv_ready_ms + params.suffix_prefill_ms;
+  report.ttft_ms = report.kv_ready_ms + report.suffix_prefill_ms;
   report.met = report.ttft_ms <= report.ttft_slo_ms;
   report.quality = 1;
   report.bytes_fetched = link.bytes_fetched();

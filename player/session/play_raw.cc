@@ -103,9 +103,11 @@ Result<PlayReport> play_raw(Transport& transport, const std::string& url, const 
   report.controller = "raw";
   report.tokens = presentation->tokens;
   report.ttft_slo_ms = params.ttft_slo_ms;
-  report.suffix_prefill_ms = params.suffix_prefill_ms;
+  report.suffix_prefill_ms = params.suffix_prefill_ms_after
+                                 ? params.suffix_prefill_ms_after(report.tokens)
+                                 : params.suffix_prefill_ms;
   report.freeze_ms = report.kv_ready_ms = journal.now_s() * 1e3;
-  report.ttft_ms = report.kv_ready_ms + params.suffix_prefill_ms;
+  report.ttft_ms = report.kv_ready_ms + report.suffix_prefill_ms;
   report.met = report.ttft_ms <= params.ttft_slo_ms;
   report.bytes_fetched = link.bytes_fetched();
   report.raw_bytes = report.tokens * shape.geometry.bytes_per_token(shape.dtype);

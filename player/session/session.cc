@@ -28,6 +28,9 @@ Session::Session(Transport& transport, Link& link, const Journal& journal, const
                 [&transport] { transport.wake(); }),
       recomputing_(recompute, presentation, destinations, [&transport] { transport.wake(); }) {
   seen_.chunks = make_ladders(presentation, params);
+  suffix_prefill_s_ =
+      1e-3 * (params.suffix_prefill_ms_after ? params.suffix_prefill_ms_after(presentation.tokens)
+                                             : params.suffix_prefill_ms);
   seen_.deadline_s = params.ttft_slo_ms * 1e-3;
   seen_.gpu_seconds_price = params.gpu_seconds_price;
   seen_.finish_early = params.finish_early;
@@ -67,9 +70,9 @@ Status Session::start_assets(const std::vector<uint32_t>& tokens) {
           ErrorKind::kCorrupt,
           fmt::format("{}: its text is not the tokens that were given", presentation_.url)};
     }
-    recomputing_.set_tokens(tokens);
+    use_tokens(tokens);
   } else if (inline_text) {
-    recomputing_.set_tokens(manifest.text->tokens);
+    use_tokens(manifest.text->tokens);
   } else if (manifest.text && manifest.text->object) {
     DownloadRequest request;
     request.name = "text";
@@ -78,6 +81,11 @@ Status Session::start_assets(const std::vector<uint32_t>& tokens) {
     link_.start({Want::Kind::kText}, std::move(request));
   }
   return {};
+}
+
+void Session::use_tokens(const std::vector<uint32_t>& tokens) {
+  recomputing_.set_tokens(tokens);
+  sink_.tokens_known(std::span(tokens).first(presentation_.tokens));
 }
 
 void Session::look() {
@@ -103,7 +111,7 @@ void Session::look() {
     const int level = std::min(std::max(chunk.coming_level(), chunk.min_level), chunk.max_level);
     if (level > chunk.decoded_level) pending_s += chunk.ladder[level].decode_s;
   }
-  seen_.freeze_s = freeze_time(seen_.deadline_s, params_.suffix_prefill_ms * 1e-3, pending_s);
+  seen_.freeze_s = freeze_time(seen_.deadline_s, suffix_prefill_s_, pending_s);
 }
 
 Status Session::decide() {

@@ -35,6 +35,7 @@ class Session {
 
   // What happened.
   Status start_assets(const std::vector<uint32_t>& tokens);
+  void use_tokens(const std::vector<uint32_t>& tokens);
   void take_outcome(Link::Outcome& outcome);
   void take_plane(Link::Outcome& outcome);
   void take_text(Link::Outcome& outcome);
@@ -69,7 +70,8 @@ class Session {
   std::optional<uint32_t> wanted_recompute_;
   std::vector<bool> group_handed_;  // layer groups, once frozen
   std::optional<manifests::Error> last_failure_;
-  double freeze_at_s_ = 0, ready_at_s_ = 0, decision_max_s_ = 0, gpu_seconds_ = 0;
+  double suffix_prefill_s_ = 0, freeze_at_s_ = 0, ready_at_s_ = 0, decision_max_s_ = 0,
+         gpu_seconds_ = 0;
   bool handed_over_ = false;
   Decoding decoding_;  // last: their threads use the above
   Recomputing recomputing_;

@@ -117,7 +117,7 @@ PlayReport Session::report() const {
   report.controller = params_.controller;
   report.tokens = presentation_.tokens;
   report.ttft_slo_ms = params_.ttft_slo_ms;
-  report.suffix_prefill_ms = params_.suffix_prefill_ms;
+  report.suffix_prefill_ms = suffix_prefill_s_ * 1e3;
   report.freeze_ms = freeze_at_s_ * 1e3;
   report.kv_ready_ms = ready_at_s_ * 1e3;
   report.ttft_ms = report.kv_ready_ms + report.suffix_prefill_ms;

@@ -44,7 +44,7 @@ void Session::take_text(Link::Outcome& outcome) {
   if (!outcome.error) {
     auto text = manifests::read_text_object(outcome.bytes, outcome.name);
     if (text && text->tokens.size() >= presentation_.tokens) {
-      recomputing_.set_tokens(std::move(text->tokens));
+      use_tokens(text->tokens);
       return;
     }
     outcome.error = text ? manifests::Error{manifests::ErrorKind::kCorrupt,
