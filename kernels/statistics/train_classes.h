@@ -11,7 +11,7 @@ namespace kvcast::kernels {
 
 // `family`: distributions of weight 1 that smooth the fitted tables. As many classes as the data
 // supports, 0 to kMaxTrainedClasses.
-inline constexpr size_t kMaxTrainedClasses = 16;
+inline constexpr size_t kMaxTrainedClasses = 4;
 std::vector<ScaleClass> train_classes(std::span<const ClassStatistics> groups,
                                       std::span<const ClassStatistics> family);
 
