@@ -24,6 +24,7 @@ Error refused(const char* callback, const std::string& what, int32_t code) {
 }  // namespace
 
 manifests::Status CallbackSink::prepare(const KvShape& shape, const manifests::KvFileInfo& about) {
+  geometry_ = shape.geometry;
   if (table_.destination == nullptr) {
     if (auto held = HostKvSink::prepare(shape, about); !held) return held;
   }
@@ -50,7 +51,8 @@ manifests::Result<kernels::MutableTensorView> CallbackSink::destination(uint32_t
   kvcast_tensor tensor{};
   const int32_t code =
       table_.destination(table_.context, layer, static_cast<uint32_t>(side), &tensor);
-  if (code == 0 && tensor.data != nullptr) {
+  // A side of width 0 needs no memory.
+  if (code == 0 && (tensor.data != nullptr || geometry_.channels(side) == 0)) {
     return kernels::MutableTensorView{static_cast<std::byte*>(tensor.data),
                                       tensor.token_stride_bytes};
   }

@@ -29,6 +29,7 @@ class CallbackSink final : public HostKvSink {
   void write(uint32_t layer, kernels::Side side);
 
   kvcast_sink table_;
+  kernels::Geometry geometry_;
   std::stop_source stop_;
   std::optional<manifests::Error> refusal_;
 };
