@@ -1,6 +1,7 @@
-// One (transform group, K|V) of one chunk, to planes and back. Stateless: any number of threads may call at once with
-// one profile. Format: kernels/plane_format.md. Layering: embedded dead-zone quantisers as
-// in JPEG 2000 (Taubman & Marcellin, ch. 3.2.7); entropy coder: interleaved rANS (Duda 2013, Giesen 2014).
+// One (transform group, K|V) of one chunk, to planes and back. Stateless: any number of threads may
+// call at once with one profile. Format: kernels/plane_format.md. Layering: embedded dead-zone
+// quantisers as in JPEG 2000 (Taubman & Marcellin, ch. 3.2.7); entropy coder: interleaved rANS
+// (Duda 2013, Giesen 2014).
 #pragma once
 
 #include <cstddef>
@@ -15,8 +16,8 @@
 
 namespace kvcast::kernels {
 
-// The profile with its tables built: what encoders and decoders share. Immutable; keeps a reference to the profile,
-// which must outlive it and be valid.
+// The profile with its tables built: what encoders and decoders share. Immutable; keeps a reference
+// to the profile, which must outlive it and be valid.
 class Codec {
  public:
   explicit Codec(const Profile& profile);
@@ -33,34 +34,42 @@ class Codec {
 };
 
 struct EncodedSection {
-  std::vector<std::vector<std::byte>> planes;  // [levels]: plane 0 is a base section, the others refinements
-  std::vector<double> squared_error;           // [levels]: sum over coefficients of (y - reconstruction)^2
-  double energy = 0;                           // sum of y^2: relative distortion is squared_error / energy
+  std::vector<std::vector<std::byte>>
+      planes;                         // [levels]: plane 0 is a base section, the others refinements
+  std::vector<double> squared_error;  // [levels]: sum over coefficients of (y - reconstruction)^2
+  double energy = 0;                  // sum of y^2: relative distortion is squared_error / energy
 };
 
 // `layers` are the views of the group's layers, post-RoPE, `dtype`, tokens.count tokens each.
-// Fault: a NaN or infinity; its offset is the element's index, (layer in group * tokens + token) * channels + channel.
-Checked<EncodedSection> encode_section(const Codec& codec, uint32_t group, Side side, TokenRange tokens, DType dtype,
+// Fault: a NaN or infinity; its offset is the element's index, (layer in group * tokens + token) *
+// channels + channel. Also a coefficient that overflows fp32, a group that no class can code, or
+// more symbols than a section may have.
+Checked<EncodedSection> encode_section(const Codec& codec, uint32_t group, Side side,
+                                       TokenRange tokens, DType dtype,
                                        std::span<const TensorView> layers);
 
-// The finest level's bytes without layers: one base section that drops no bits. For comparing what layering costs.
-Checked<std::vector<std::byte>> encode_section_flat(const Codec& codec, uint32_t group, Side side, TokenRange tokens,
-                                                    DType dtype, std::span<const TensorView> layers);
+// The finest level's bytes without layers: one base section that drops no bits. For comparing what
+// layering costs.
+Checked<std::vector<std::byte>> encode_section_flat(const Codec& codec, uint32_t group, Side side,
+                                                    TokenRange tokens, DType dtype,
+                                                    std::span<const TensorView> layers);
 
-// Decodes planes 0..planes.size()-1 of a section and writes tokens.count tokens of the group's layers as `dtype`,
-// RoPE redone; sink tokens come from `sinks` (empty unless the chunk holds any). On a fault the destination's
-// contents are unspecified, and nothing outside it is touched.
+// Decodes planes 0..planes.size()-1 of a section and writes tokens.count tokens of the group's
+// layers as `dtype`, RoPE redone; sink tokens come from `sinks` (empty unless the chunk holds any).
+// On a fault the destination's contents are unspecified, and nothing outside it is touched.
 Check decode_section(const Codec& codec, uint32_t group, Side side, TokenRange tokens, DType dtype,
-                     std::span<const std::span<const std::byte>> planes, std::span<const std::byte> sinks,
-                     std::span<const MutableTensorView> layers);
+                     std::span<const std::span<const std::byte>> planes,
+                     std::span<const std::byte> sinks, std::span<const MutableTensorView> layers);
 
-// Dequantised coefficients before the inverse transform, as bf16 bits, [coded token][coefficient]: the point up to
-// which all implementations agree bit for bit.
-Checked<std::vector<uint16_t>> decode_coefficients(const Codec& codec, uint32_t group, Side side, TokenRange tokens,
-                                                   std::span<const std::span<const std::byte>> planes);
+// Dequantised coefficients before the inverse transform, as bf16 bits, [coded token][coefficient]:
+// the point up to which all implementations agree bit for bit.
+Checked<std::vector<uint16_t>> decode_coefficients(
+    const Codec& codec, uint32_t group, Side side, TokenRange tokens,
+    std::span<const std::span<const std::byte>> planes);
 
 // The raw bytes of the first sink tokens of the group's layers (plane_format.md, "Sinks").
-std::vector<std::byte> encode_sinks(const Profile& profile, uint32_t group, Side side, TokenRange tokens, DType dtype,
+std::vector<std::byte> encode_sinks(const Profile& profile, uint32_t group, Side side,
+                                    TokenRange tokens, DType dtype,
                                     std::span<const TensorView> layers);
 
 }  // namespace kvcast::kernels

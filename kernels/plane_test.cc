@@ -311,6 +311,18 @@ TEST(Plane, NanAndInfinityAreRefusedByIndex) {
   }
 }
 
+TEST(Plane, OverflowInTheTransformIsAFault) {
+  RandomSection section = quiet_section({0});
+  section.profile.sections[1].scale[5] = 0.01f;
+  section.set_value(0, 7, 5, 3e38f);
+  const Codec codec(section.profile);
+  const auto encoded =
+      encode_section(codec, 0, section.side, section.tokens, section.dtype, section.views());
+  ASSERT_FALSE(encoded.ok());
+  EXPECT_NE(encoded.fault().what.find("token 107"), std::string::npos);
+  EXPECT_EQ(encoded.fault().offset, 7u * 40);
+}
+
 TEST(Plane, AGroupThatNoClassCanCodeIsAFault) {
   RandomSection section = quiet_section({0});
   section.profile.classes = {section.profile.classes.back()};  // zeros only

@@ -90,6 +90,18 @@ Check check_sinks(const SectionShape& shape, DType dtype, std::span<const Tensor
   return {};
 }
 
+// Values near the end of fp32's range may overflow in the transform.
+Check check_finite(const SectionShape& shape, std::span<const float> tile, uint32_t first_token) {
+  const auto bad =
+      std::find_if(tile.begin(), tile.end(), [](float y) { return !std::isfinite(y); });
+  if (bad == tile.end()) return {};
+  const auto token = first_token + static_cast<size_t>(bad - tile.begin()) / shape.coefficients;
+  return Fault{"layers from " + std::to_string(shape.layers.first_layer) + ", token " +
+                   std::to_string(shape.tokens.begin + token) +
+                   ": a coefficient overflows fp32; only the exact representation can hold it",
+               token * shape.channels};
+}
+
 // tile: [count][C] -> its place in [group][T][lane].
 void place_by_group(const SectionShape& shape, std::span<const float> tile, uint32_t first_token,
                     uint32_t count, std::span<float> all) {
@@ -118,9 +130,12 @@ Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType d
         !check) {
       return check.fault();
     }
+    const auto transformed = std::span(coefficients).first(size_t{count} * shape.coefficients);
     transform::forward(*shape.codec, std::span(channels).first(size_t{count} * shape.width), count,
-                       std::span(coefficients).first(size_t{count} * shape.coefficients));
-    place_by_group(shape, coefficients, first, count, all);
+                       transformed);
+    if (Check check = check_finite(shape, transformed, shape.sinks + first); !check)
+      return check.fault();
+    place_by_group(shape, transformed, first, count, all);
   }
   return all;
 }

@@ -13,7 +13,7 @@ namespace kvcast::kernels {
 
 // All coefficients of a section, [channel group][coded token][lane]: group g begins at 32 g T.
 // Fault: a NaN or infinity, at the element's index (plane.h, encode_section). Sink tokens are
-// checked too.
+// checked too. Or a coefficient that overflows fp32, at its token's index in the first layer.
 Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType dtype,
                                               std::span<const TensorView> layers);
 
