@@ -76,6 +76,12 @@ player::PlayParams to_play_params(const kvcast_params& given) {
   player::PlayParams params;
   params.ttft_slo_ms = given.ttft_slo_ms;
   params.suffix_prefill_ms = given.suffix_prefill_ms;
+  if (given.suffix_prefill_ms_after != nullptr) {
+    params.suffix_prefill_ms_after = [after = given.suffix_prefill_ms_after,
+                                      context = given.suffix_context](uint64_t kv_tokens) {
+      return after(context, kv_tokens);
+    };
+  }
   if (!text(given.controller).empty()) params.controller = given.controller;
   params.min_level = given.min_level;
   if (given.max_level >= 0) params.max_level = static_cast<uint32_t>(given.max_level);

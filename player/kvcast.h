@@ -61,13 +61,13 @@ typedef struct kvcast_source {
 typedef struct kvcast_params {
   size_t size;
   double ttft_slo_ms; /* from the call of kvcast_play to the first token's logits; default 1000 */
-  double
-      suffix_prefill_ms;  /* what the engine still needs once the last layer is ready; default 0 */
-  const char* controller; /* default "layered" */
-  uint32_t min_level;     /* a chunk below it is not handed over; default 0 */
-  int32_t max_level;      /* -1, the default: none */
-  int32_t exact;          /* 1: the lossless representation; default 0 */
-  int32_t finish_early;   /* 1: stop improving as soon as every chunk has min_level; default 0 */
+  /* What the engine still needs once the last layer is ready; default 0. */
+  double suffix_prefill_ms;
+  const char* controller;   /* default "layered" */
+  uint32_t min_level;       /* a chunk below it is not handed over; default 0 */
+  int32_t max_level;        /* -1, the default: none */
+  int32_t exact;            /* 1: the lossless representation; default 0 */
+  int32_t finish_early;     /* 1: stop improving as soon as every chunk has min_level; default 0 */
   double gpu_seconds_price; /* quality that one second of recomputation must bring; default 0 */
   uint32_t connections;     /* default 4 */
   uint32_t decode_threads;  /* default 2 */
@@ -79,10 +79,13 @@ typedef struct kvcast_params {
    * calling thread. */
   void (*on_event)(void* context, const char* json);
   void* event_context;
+  /* Instead of suffix_prefill_ms, once it is known how many tokens of KV there will be. May be
+   * NULL. On the calling thread. */
+  double (*suffix_prefill_ms_after)(void* context, uint64_t kv_tokens);
+  void* suffix_context;
 } kvcast_params;
 
-/* Fills in `size` and the defaults. `size` is sizeof(kvcast_params) where the caller was compiled.
- */
+/* Fills in `size`, which is sizeof(kvcast_params) where the caller was compiled, and defaults. */
 void kvcast_params_init(kvcast_params* params, size_t size);
 
 typedef struct kvcast_shape {
@@ -91,9 +94,6 @@ typedef struct kvcast_shape {
   uint32_t dtype;    /* KVCAST_F16, KVCAST_BF16, KVCAST_F32 */
   uint64_t tokens;   /* to come */
   const char* model; /* as the manifest names it; valid during prepare */
-  const uint32_t*
-      token_ids;         /* of these tokens, when the presentation has text; valid during prepare */
-  size_t token_id_count; /* tokens, or 0 */
 } kvcast_shape;
 
 /* [token][head][dim], elements of the shape's dtype, heads and dims dense. */
@@ -122,8 +122,10 @@ typedef struct kvcast_sink {
   int32_t (*destination)(void* context, uint32_t layer, uint32_t side, kvcast_tensor* tensor);
   /* One layer's final keys or values, dense; valid during the call. Not 0: as for prepare. */
   int32_t (*write)(void* context, uint32_t layer, uint32_t side, const void* data, size_t bytes);
-  /* All layers of tokens [begin, end) hold usable KV, which may still become better. May be NULL.
-   */
+  /* The context's token ids, once they are known: after prepare, or never. Valid during the call.
+   * May be NULL. */
+  void (*tokens_known)(void* context, const uint32_t* ids, size_t count);
+  /* All layers of tokens [begin, end) hold usable KV, which may get better. May be NULL. */
   void (*chunk_ready)(void* context, uint64_t token_begin, uint64_t token_end);
   /* The layer is complete and nothing will change it any more. Once a layer, in any order. May be
    * NULL. */

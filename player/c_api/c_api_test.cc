@@ -175,6 +175,9 @@ kvcast_sink recording_sink(Seen& seen, bool in_place) {
       return self->answer;
     };
   }
+  sink.tokens_known = [](void* context, const uint32_t*, size_t count) {
+    static_cast<Seen*>(context)->calls.push_back(std::to_string(count) + " tokens");
+  };
   sink.layer_ready = [](void* context, uint32_t layer) {
     static_cast<Seen*>(context)->calls.push_back("ready " + std::to_string(layer));
   };
@@ -184,23 +187,22 @@ kvcast_sink recording_sink(Seen& seen, bool in_place) {
 TEST(CallbackSink, GivesTheEnginesMemory) {
   Seen seen;
   CallbackSink sink(recording_sink(seen, true), std::stop_source());
-  manifests::KvFileInfo about;
-  about.token_ids = {1, 2, 3};
-  ASSERT_TRUE(sink.prepare(small_shape(), about).ok());
+  ASSERT_TRUE(sink.prepare(small_shape(), {}).ok());
   EXPECT_EQ(seen.shape.key_heads, 2u);
   EXPECT_EQ(seen.shape.dtype, uint32_t{KVCAST_F16});
   EXPECT_EQ(seen.shape.tokens, 3u);
-  EXPECT_EQ(seen.shape.token_id_count, 3u);
+  const std::vector<uint32_t> ids = {1, 2, 3};
+  sink.tokens_known(ids);
   const auto view = sink.destination(1, Side::kKey);
   ASSERT_TRUE(view.ok());
   EXPECT_EQ(view->data, seen.memory);
   EXPECT_EQ(view->token_stride_bytes, 16u);
   sink.chunk_ready(0, 3);
   sink.layer_ready(1);
-  EXPECT_EQ(seen.calls, std::vector<std::string>{"ready 1"});
+  EXPECT_EQ(seen.calls, (std::vector<std::string>{"3 tokens", "ready 1"}));
   seen.answer = 7;
   EXPECT_NE(sink.destination(0, Side::kValue).error().message.find("code 7"), std::string::npos);
-  EXPECT_FALSE(sink.prepare(small_shape(), about).ok());
+  EXPECT_FALSE(sink.prepare(small_shape(), {}).ok());
 }
 
 TEST(CallbackSink, HoldsTheCacheAndWritesFinalLayers) {

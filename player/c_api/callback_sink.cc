@@ -39,8 +39,6 @@ manifests::Status CallbackSink::prepare(const KvShape& shape, const manifests::K
   told.dtype = static_cast<uint32_t>(shape.dtype);
   told.tokens = shape.tokens;
   told.model = about.model.name.c_str();
-  told.token_ids = about.token_ids.data();
-  told.token_id_count = about.token_ids.size();
   const int32_t code = table_.prepare(table_.context, &told);
   if (code != 0) return refused("prepare", "the cache's shape", code);
   return {};
@@ -57,6 +55,10 @@ manifests::Result<kernels::MutableTensorView> CallbackSink::destination(uint32_t
                                       tensor.token_stride_bytes};
   }
   return refused("destination", fmt::format("the {} of layer {}", side_name(side), layer), code);
+}
+
+void CallbackSink::tokens_known(std::span<const uint32_t> ids) {
+  if (table_.tokens_known != nullptr) table_.tokens_known(table_.context, ids.data(), ids.size());
 }
 
 void CallbackSink::chunk_ready(uint64_t token_begin, uint64_t token_end) {

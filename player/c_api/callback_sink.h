@@ -20,6 +20,7 @@ class CallbackSink final : public HostKvSink {
   manifests::Status prepare(const KvShape& shape, const manifests::KvFileInfo& about) override;
   manifests::Result<kernels::MutableTensorView> destination(uint32_t layer,
                                                             kernels::Side side) override;
+  void tokens_known(std::span<const uint32_t> ids) override;
   void chunk_ready(uint64_t token_begin, uint64_t token_end) override;
   void layer_ready(uint32_t layer) override;
 

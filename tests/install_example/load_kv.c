@@ -36,7 +36,7 @@ static void layer_ready(void* context, uint32_t layer) {
 int main(int argc, char** argv) {
   static cache kv;
   kvcast_source source = {sizeof(source), NULL, NULL, NULL, NULL, NULL, NULL, NULL, 0};
-  kvcast_sink sink = {sizeof(sink), &kv, prepare, destination, NULL, NULL, layer_ready};
+  kvcast_sink sink = {sizeof(sink), &kv, prepare, destination, NULL, NULL, NULL, layer_ready};
   kvcast_params params;
   kvcast_player* player;
   if (argc != 3) return 2;

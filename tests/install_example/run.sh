@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs kvcast to a temporary prefix, builds load_kv against it as a stranger would, and loads a packed cache with
-# it: run.sh SOURCE_DIR BUILD_DIR. CFLAGS and CXXFLAGS must be those of the build (sanitizers).
+# it: run.sh SOURCE_DIR BUILD_DIR.
 set -euo pipefail
 source_dir=$1 build_dir=$2
 work=$(mktemp -d)
@@ -12,8 +12,10 @@ finish() {
 trap finish EXIT
 
 cmake --install "$build_dir" --prefix "$work/prefix" > "$work/install.log"
+# The libraries may need their own flags again at the link (sanitizers).
+flags=$(sed -n 's/^CMAKE_CXX_FLAGS:[A-Z]*=//p' "$build_dir/CMakeCache.txt")
 cmake -S "$source_dir/tests/install_example" -B "$work/build" -DCMAKE_PREFIX_PATH="$work/prefix" \
-  -DCMAKE_BUILD_TYPE=Release > "$work/configure.log"
+  -DCMAKE_BUILD_TYPE=Release -DCMAKE_C_FLAGS="$flags" -DCMAKE_CXX_FLAGS="$flags" > "$work/configure.log"
 cmake --build "$work/build"
 
 kvcast=$work/prefix/bin/kvcast
