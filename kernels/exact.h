@@ -4,8 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <vector>
 #include <span>
+#include <vector>
 
 #include "kernels/fault.h"
 #include "kernels/geometry.h"
@@ -13,8 +13,10 @@
 namespace kvcast::kernels {
 
 // Any bit pattern, NaN and infinity included, comes back as it was.
-std::vector<std::byte> encode_exact(DType dtype, uint32_t tokens, uint32_t channels, TensorView from);
+std::vector<std::byte> encode_exact(DType dtype, uint32_t tokens, uint32_t channels,
+                                    TensorView from);
 
-Check decode_exact(DType dtype, uint32_t tokens, uint32_t channels, std::span<const std::byte> section, MutableTensorView to);
+Check decode_exact(DType dtype, uint32_t tokens, uint32_t channels,
+                   std::span<const std::byte> section, MutableTensorView to);
 
 }  // namespace kvcast::kernels

@@ -110,6 +110,27 @@ ClassStatistics measure_group(SectionCodec& codec, size_t first_channel, uint32_
   return symbol_statistics(codec, x);
 }
 
+// Sets the moments of one section and adds its channel groups' symbols. `measured`: the profile
+// whose sinks are left out.
+Check measure_section(const Profile& measured, uint32_t layer, Side side, TokenRange tokens,
+                      DType dtype, TensorView view, bool few_tokens, SectionCodec& codec,
+                      std::vector<ClassStatistics>& groups) {
+  const auto shape = shape_of_section(measured, layer, side, tokens);
+  if (!shape) return shape.fault();
+  auto x = load_coefficients(*shape, dtype, std::span(&view, 1));
+  if (!x) {
+    const char* name = side == Side::kKey ? "keys: " : "values: ";
+    return Fault{name + x.fault().what, x.fault().offset};
+  }
+  for (uint32_t g = 0; g < shape->groups; ++g) {
+    const size_t first_channel = size_t{g} * kLanes;
+    const auto of_group = std::span(*x).subspan(first_channel * shape->coded_tokens,
+                                                size_t{shape->lanes(g)} * shape->coded_tokens);
+    groups.push_back(measure_group(codec, first_channel, shape->lanes(g), of_group, few_tokens));
+  }
+  return {};
+}
+
 }  // namespace
 
 Checked<Profile> measure_first_chunk(const Geometry& geometry, std::vector<Rope> ropes,
@@ -134,22 +155,11 @@ Checked<Profile> measure_first_chunk(const Geometry& geometry, std::vector<Rope>
   std::vector<ClassStatistics> groups;
   for (uint32_t layer = 0; layer < geometry.layers && tokens.count > 0; ++layer) {
     for (const Side side : {Side::kKey, Side::kValue}) {
-      const auto shape = shape_of_section(measured, layer, side, tokens);
-      if (!shape) return shape.fault();
-      const std::span<const TensorView> view = side == Side::kKey ? keys : values;
-      auto x = load_coefficients(*shape, dtype, view.subspan(layer, 1));
-      if (!x) {
-        return Fault{(side == Side::kKey ? "keys: " : "values: ") + x.fault().what,
-                     x.fault().offset};
-      }
+      const TensorView view = (side == Side::kKey ? keys : values)[layer];
       SectionCodec& codec = profile.sections[2 * layer + static_cast<uint32_t>(side)];
-      for (uint32_t g = 0; g < shape->groups; ++g) {
-        const size_t first = size_t{g} * kLanes * shape->coded_tokens;
-        const auto of_group =
-            std::span(*x).subspan(first, size_t{shape->lanes(g)} * shape->coded_tokens);
-        groups.push_back(
-            measure_group(codec, size_t{g} * kLanes, shape->lanes(g), of_group, few_tokens));
-      }
+      const Check section =
+          measure_section(measured, layer, side, tokens, dtype, view, few_tokens, codec, groups);
+      if (!section) return section.fault();
     }
   }
   if (few_tokens) return profile;

@@ -19,7 +19,8 @@ struct SectionView {
 // The profile must be valid. Same profile, same bytes.
 std::vector<Section> write_profile(const Profile& profile);
 
-// Sections in the order the object holds them. Every count is checked before it is used; the result is valid.
+// Sections in the order the object holds them. Every count is checked before it is used; the result
+// is valid.
 Checked<Profile> read_profile(std::span<const SectionView> sections);
 
 }  // namespace kvcast::kernels

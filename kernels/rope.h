@@ -1,5 +1,5 @@
-// Undo and redo rotary position embedding on keys (RoFormer, Su et al. 2021, section 3.2). One generator of angles:
-// double precision, so that what undo removes redo restores.
+// Undo and redo rotary position embedding on keys (RoFormer, Su et al. 2021, section 3.2). One
+// generator of angles: double precision, so that what undo removes redo restores.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,8 @@ namespace kvcast::kernels {
 // Rotary frequencies theta^(-2i/rotary_dims), i < rotary_dims/2.
 std::vector<double> rope_frequencies(double theta, uint32_t rotary_dims);
 
-// cos and sin for positions [begin, begin + count), one row a position, one column a frequency. Immutable.
+// cos and sin for positions [begin, begin + count), one row a position, one column a frequency.
+// Immutable.
 class RopeTable {
  public:
   RopeTable(const Rope& rope, uint64_t begin, uint32_t count);
@@ -22,8 +23,8 @@ class RopeTable {
 
  private:
   void rotate(uint32_t row, std::span<float> head, float sign, float scaling) const;
-  const Rope* rope_;                  // must outlive the table
-  std::vector<float> cos_, sin_;      // [count][frequencies]
+  const Rope* rope_;              // must outlive the table
+  std::vector<float> cos_, sin_;  // [count][frequencies]
 };
 
 }  // namespace kvcast::kernels
