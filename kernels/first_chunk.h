@@ -20,8 +20,14 @@ struct FirstChunkParams {
   uint32_t sink_tokens = 4;
 };
 
+// One transform group a layer, no transform, channels in their order; the ladder drops levels - 1
+// bits in the base and one less at each level. Mean and scale: statistics/moments.h. Classes: a
+// family of Gauss and Laplace distributions that covers what later chunks may bring, then a few
+// fitted to this chunk (statistics/train_classes.h).
+//
 // `keys` and `values`: one view a layer, tokens.count tokens, post-RoPE. `layer_rope` indexes
-// `ropes` (kNoRope: none). Fault as encode_section's; the message names the layer and side.
+// `ropes` (kNoRope: none). Same input, same profile. Fault: parameters or geometry outside the
+// format's limits; else as encode_section's, the message naming layer and side.
 Checked<Profile> measure_first_chunk(const Geometry& geometry, std::vector<Rope> ropes,
                                      std::vector<uint8_t> layer_rope, TokenRange tokens,
                                      DType dtype, std::span<const TensorView> keys,
