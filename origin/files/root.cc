@@ -75,6 +75,10 @@ int Root::open_beneath(const std::string& path) const {
 int Root::open_by_walk(const std::string& path) const {
   Descriptor folder;
   size_t begin = 0;
+  if (("/" + path + "/").find("/../") != std::string::npos) {
+    errno = ENOENT;
+    return -1;
+  }
   while (true) {
     const int parent = folder.is_open() ? folder.get() : descriptor_.get();
     const size_t end = path.find('/', begin);

@@ -36,11 +36,13 @@ size_t RequestParser::put(std::string_view bytes) {
   taken_bytes_ += taken;
   const bool needs_more = error == http::error::need_more || (!error && !done());
   const size_t seen_bytes = taken_bytes_ + (needs_more ? bytes.size() - taken : 0);
-  if (error && !needs_more) {
+  if (error && error != http::error::header_limit && !needs_more) {
     error_status_ = status_of(error);
-  } else if (seen_bytes > limits_.header_bytes ||
+  } else if (error == http::error::header_limit || seen_bytes > limits_.header_bytes ||
              (needs_more && seen_bytes == limits_.header_bytes)) {
-    error_status_ = has_request_line_ ? 431 : 414;
+    // Beast may hold the request line back until the whole header is there.
+    const bool has_line_end = bytes.substr(0, limits_.header_bytes).find('\n') != bytes.npos;
+    error_status_ = has_request_line_ || has_line_end ? 431 : 414;
   }
   return taken;
 }
@@ -48,7 +50,6 @@ size_t RequestParser::put(std::string_view bytes) {
 int RequestParser::status_of(const error_code& error) const {
   if (error_status_ != 0) return error_status_;  // set by one of the callbacks below
   if (error == http::error::bad_version) return 505;
-  if (error == http::error::header_limit) return has_request_line_ ? 431 : 414;
   return 400;
 }
 

@@ -75,6 +75,7 @@ asio::awaitable<Session::Head> Session::read_head() {
   connection_.set_deadline(Clock::now() + milliseconds(shared_.limits.idle_timeout_ms));
   if (shared_.draining) begin_drain();
   while (true) {
+    if (waiting_) skip_empty_lines();
     if (buffered_bytes_ > 0 && waiting_) {
       waiting_ = false;
       started_ = Clock::now();
@@ -111,6 +112,14 @@ asio::awaitable<bool> Session::discard_body() {
     left -= got;
   }
   co_return true;
+}
+
+// RFC 9112 §2.2: some clients send one after a body.
+void Session::skip_empty_lines() {
+  const std::string_view here(buffer_.data(), buffered_bytes_);
+  size_t skipped = 0;
+  while (here.substr(skipped).starts_with("\r\n")) skipped += 2;
+  if (skipped > 0) take(skipped);
 }
 
 void Session::take(size_t bytes) {

@@ -47,6 +47,7 @@ class Session : public boost::intrusive::list_base_hook<
   asio::awaitable<bool> send(const Answer& answer, bool keep_alive);
   void log(const Answer& answer, bool complete);
   void take(size_t bytes);
+  void skip_empty_lines();
 
   Shared& shared_;
   DateCache& dates_;

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <limits>
 #include <optional>
-#include <sstream>
 #include <utility>
+
+#include "manifests/file.h"
 
 namespace kvcast::origin {
 namespace {
@@ -93,18 +93,12 @@ manifests::Result<Trace> Trace::from_spec(const std::string& spec) {
     }
     return constant(*rate);
   }
-  std::ifstream file(spec, std::ios::binary);
-  if (!file) {
-    return Error{ErrorKind::kIo,
-                 spec + ": neither a rate in Mbit/s nor a trace file that can be read"};
+  const auto bytes = manifests::read_file(spec, kMaxTraceBytes);
+  if (!bytes.ok()) {
+    return Error{bytes.error().kind,
+                 bytes.error().message + " (a pace is a rate in Mbit/s or a trace file)"};
   }
-  std::string text(kMaxTraceBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(file.gcount()));
-  if (file.bad()) return Error{ErrorKind::kIo, spec + ": cannot read the trace"};
-  if (text.size() > kMaxTraceBytes) {
-    return Error{ErrorKind::kCorrupt, spec + ": larger than the 64 MiB a trace may have"};
-  }
+  const std::string_view text(reinterpret_cast<const char*>(bytes->data()), bytes->size());
   return parse(text, spec);
 }
 
