@@ -169,7 +169,7 @@ void Downloader::State::fail(DownloadTask& task, ErrorKind kind, const std::stri
   const std::string where = task.base ? task.url() : task.path;
   const char* way_out = kind == ErrorKind::kCorrupt ? "publish it again or remove the bad copy"
                                                     : "check that the store is reachable and whole";
-  event.error = Error{kind, fmt::format("{}: {}: {} ({} attempts); {}", task.request.name, where,
+  event.error = Error{kind, fmt::format("{}: {}: {} (attempts: {}); {}", task.request.name, where,
                                         what, task.attempts, way_out)};
   tasks.erase(task.id);
 }

@@ -24,7 +24,7 @@ python3 "$source_dir/tests/install_example/write_kv.py" "$work/kv.safetensors"
 manifest=$(python3 -c 'import json, os, sys
 print(os.path.relpath(json.load(open(sys.argv[1]))["manifest"], sys.argv[2]))' "$work/pack.json" "$work/store")
 
-"$kvcast" serve "$work/store" --listen 127.0.0.1:0 --json > "$work/serve.json" &
+"$kvcast" serve "$work/store" --listen 127.0.0.1:0 --json > "$work/serve.json" 2> "$work/access.log" &
 server=$!
 until [ -s "$work/serve.json" ]; do
   kill -0 "$server" || { echo "kvcast serve ended" >&2; exit 1; }
