@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "kernels/plane.h"
+#include "kernels/section.h"
 #include "manifests/file.h"
 #include "manifests/layout.h"
 #include "manifests/object.h"

@@ -30,7 +30,9 @@ struct OriginBench {
 // Seconds to fetch `bytes` in as many ranges as there are connections, all at once, from the first
 // request on.
 Result<double> fetch(const std::string& url, uint64_t bytes, uint32_t connections) {
-  player::CurlTransport transport({.max_connections = connections});
+  player::CurlTransportParams params;
+  params.max_connections = connections;
+  player::CurlTransport transport(params);
   const int64_t start_ns = transport.now_ns();
   for (uint32_t i = 0; i < connections; ++i) {
     const uint64_t first = bytes * i / connections, end = bytes * (i + 1) / connections;

@@ -1,6 +1,7 @@
-// The subcommands of `kvcast`. Each file here adds one to the CLI11 app; its callback leaves the exit code in `exit_code`:
-// 0 done, 1 a promise not kept, 2 usage, 3 input/output or network, 4 corrupt or incompatible input.
-// With --json a command prints one JSON object on stdout; progress and logs always go to stderr.
+// The subcommands of `kvcast`. Each file here adds one to the CLI11 app; its callback leaves the
+// exit code in `exit_code`: 0 done, 1 a promise not kept, 2 usage, 3 input/output or network, 4
+// corrupt or incompatible input. With --json a command prints one JSON object on stdout; progress
+// and logs always go to stderr.
 #pragma once
 
 #include <CLI/CLI.hpp>

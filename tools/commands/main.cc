@@ -5,7 +5,8 @@
 
 int main(int argc, char** argv) {
   CLI::App app(
-      "kvcast streams LLM KV caches over HTTP: pack a cache into chunks at several quality levels, serve them as\n"
+      "kvcast streams LLM KV caches over HTTP: pack a cache into chunks at several quality levels, "
+      "serve them as\n"
       "plain files, play them into an engine before a time-to-first-token deadline.");
   app.set_version_flag("--version", "kvcast " KVCAST_VERSION);
   app.require_subcommand(1);
@@ -14,14 +15,16 @@ int main(int argc, char** argv) {
       "  kvcast prefill --model tests/data/pocket-lm --text story.txt --out kv.safetensors\n"
       "  kvcast pack kv.safetensors --out store --chunk-tokens 128\n"
       "  kvcast serve store --listen 127.0.0.1:8080 --pace 40\n"
-      "  kvcast play http://127.0.0.1:8080/t/public/m/ID.json --ttft-slo-ms 500 --engine tests/data/pocket-lm\n"
-      "Exit codes: 0 done, 1 a promise not kept (SLO missed, verification failed), 2 usage, 3 input/output or network,\n"
+      "  kvcast play http://127.0.0.1:8080/t/public/m/ID.json --ttft-slo-ms 500 --engine "
+      "tests/data/pocket-lm\n"
+      "Exit codes: 0 done, 1 a promise not kept (SLO missed, verification failed), 2 usage, 3 "
+      "input/output or network,\n"
       "4 corrupt or incompatible input.");
 
   int exit_code = 0;
   using namespace kvcast::tools;
-  for (auto* add : {add_prefill_command, add_pack_command, add_serve_command, add_play_command, add_inspect_command,
-                    add_verify_command, add_bench_command}) {
+  for (auto* add : {add_prefill_command, add_pack_command, add_serve_command, add_play_command,
+                    add_inspect_command, add_verify_command, add_bench_command}) {
     add(app, exit_code);
   }
   try {
