@@ -1,0 +1,153 @@
+// The executable from outside: its flags, its first line, its signals, and curl as a client that is
+// not ours.
+#include "origin/serve_command.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <thread>
+
+#include "origin/testing/client.h"
+#include "origin/testing/folder.h"
+#include "origin/testing/process.h"
+
+namespace kvcast::origin {
+namespace {
+
+using testing::Process;
+
+std::string content(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+TEST(ParseListen, HostsAndPorts) {
+  struct {
+    const char *listen, *host;
+    int port;
+  } const cases[] = {
+      {"127.0.0.1:80", "127.0.0.1", 80},   {"localhost:0", "localhost", 0},
+      {"[::1]:8080", "::1", 8080},         {"8080", "127.0.0.1", 8080},
+      {"0.0.0.0:65535", "0.0.0.0", 65535},
+  };
+  for (const auto& c : cases) {
+    ServerParams params;
+    ASSERT_TRUE(parse_listen(c.listen, params).ok()) << c.listen;
+    EXPECT_EQ(params.host, c.host);
+    EXPECT_EQ(params.port, c.port);
+  }
+  for (const char* listen : {"", "host:", ":80", "host:x", "host:80x", "host:65536", "host:-1",
+                             "::1:80", "[]:80", "host"}) {
+    ServerParams params;
+    const manifests::Status status = parse_listen(listen, params);
+    ASSERT_FALSE(status.ok()) << listen;
+    EXPECT_EQ(status.error().kind, manifests::ErrorKind::kUsage);
+  }
+}
+
+class ServeCommandTest : public ::testing::Test {
+ protected:
+  uint16_t start(std::vector<std::string> more = {"--no-access-log"}) {
+    std::vector<std::string> arguments = {KVCAST_ORIGIN, folder_.path().string(), "--listen",
+                                          "127.0.0.1:0", "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    server_.emplace(arguments, stderr_path_);
+    const std::string line = server_->read_line();
+    return nlohmann::json::parse(line)["port"].get<uint16_t>();
+  }
+  std::string curl(const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"curl", "-s", "--max-time", "20"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    Process process(arguments);
+    const std::string output = process.read_all();
+    curl_exit_ = process.wait();
+    return output;
+  }
+
+  testing::TemporaryFolder folder_, elsewhere_;
+  const std::string stderr_path_ = elsewhere_.path().string() + "/stderr";
+  std::optional<Process> server_;
+  int curl_exit_ = -1;
+};
+
+TEST_F(ServeCommandTest, ServesUntilASignalThenDrains) {
+  for (const int number : {SIGTERM, SIGINT}) {
+    folder_.write("large", testing::noise(20'000'000, 1));
+    const uint16_t port = start();
+    testing::Client client(port, 4096);
+    client.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    server_->signal(number);
+    EXPECT_TRUE(client.receive().complete);
+    EXPECT_EQ(server_->wait(), 0);
+  }
+}
+
+TEST_F(ServeCommandTest, ASecondSignalEndsItAtOnce) {
+  folder_.write("large", testing::noise(20'000'000, 1));
+  const uint16_t port = start();
+  testing::Client client(port, 4096);
+  client.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  server_->signal(SIGTERM);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  server_->signal(SIGINT);
+  EXPECT_EQ(server_->wait(), 128 + SIGINT);
+}
+
+TEST_F(ServeCommandTest, LogsToStderrUnlessTold) {
+  folder_.write("file", "hello");
+  EXPECT_EQ(testing::get(start({}), "/file").body, "hello");
+  server_->signal(SIGTERM);
+  EXPECT_EQ(server_->wait(), 0);
+  EXPECT_EQ(nlohmann::json::parse(content(stderr_path_))["path"], "/file");
+  EXPECT_EQ(testing::get(start({"--no-access-log"}), "/file").body, "hello");
+  server_->signal(SIGTERM);
+  EXPECT_EQ(server_->wait(), 0);
+  EXPECT_EQ(content(stderr_path_), "");
+}
+
+TEST_F(ServeCommandTest, ExitCodesAndMessages) {
+  const auto run = [&](const std::vector<std::string>& arguments) {
+    std::vector<std::string> all = {KVCAST_ORIGIN};
+    all.insert(all.end(), arguments.begin(), arguments.end());
+    Process process(all, stderr_path_);
+    process.read_all();
+    return process.wait();
+  };
+  EXPECT_EQ(run({"--help"}), 0);
+  EXPECT_EQ(run({}), 2);
+  EXPECT_EQ(run({"--no-such-flag", "."}), 2);
+  EXPECT_EQ(run({folder_.path().string(), "--listen", "nonsense"}), 2);
+  EXPECT_THAT(content(stderr_path_), ::testing::HasSubstr("HOST:PORT"));
+  EXPECT_EQ(run({"/nowhere", "--listen", "127.0.0.1:0"}), 3);
+  EXPECT_THAT(content(stderr_path_), ::testing::HasSubstr("/nowhere"));
+  EXPECT_EQ(run({folder_.path().string(), "--pace", folder_.write("bad", "x y\n")}), 4);
+  EXPECT_THAT(content(stderr_path_), ::testing::HasSubstr("bad:1:"));
+}
+
+TEST_F(ServeCommandTest, CurlFetchesResumesAndRevalidates) {
+  if (!testing::is_on_path("curl")) GTEST_SKIP() << "curl is not installed";
+  const std::string whole = testing::noise(1'000'000, 2);
+  folder_.write("file", whole);
+  const std::string url = "http://127.0.0.1:" + std::to_string(start()) + "/file";
+  EXPECT_TRUE(curl({url}) == whole);
+  EXPECT_TRUE(curl({"-r", "1000-1999", url}) == whole.substr(1000, 1000));
+  const std::string part = elsewhere_.write("part", whole.substr(0, 300'000));
+  curl({"-C", "-", "-o", part, url});
+  EXPECT_EQ(curl_exit_, 0);
+  EXPECT_TRUE(content(part) == whole);
+  const std::string tag = elsewhere_.path().string() + "/tag";
+  curl({"--etag-save", tag, "-o", "/dev/null", url});
+  EXPECT_EQ(curl({"--etag-compare", tag, "-o", "/dev/null", "-w", "%{http_code}", url}), "304");
+  EXPECT_EQ(curl({"-z", "1 Jan 2038", "-o", "/dev/null", "-w", "%{http_code}", url}), "304");
+  EXPECT_EQ(curl({"-I", "-w", "%{http_code}", "-o", "/dev/null", url}), "200");
+}
+
+}  // namespace
+}  // namespace kvcast::origin
