@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace kvcast::player {
 namespace {
@@ -20,6 +21,7 @@ Front::Front(const Observation& seen) : seen_(seen) {
   while (front_ < count && seen.chunks[front_].recomputed) ++front_;
   while (missing_ < count && seen.chunks[missing_].in_hand()) ++missing_;
   reach_ = front_;
+  finish_s_.assign(count, std::numeric_limits<double>::infinity());
 }
 
 double Front::remaining_s(uint32_t chunk) const {
@@ -78,6 +80,7 @@ void Front::choose(Choice& choice) {
   if (!seen_.recompute_available || front_ == count) return;
   if (missing_ < count && missing_ > front_ && should_jump(missing_)) {
     choice.recompute = missing_;
+    finish_s_[missing_] = remaining_s(missing_);
     choice.recompute_reason = fmt::format(
         "missing, and the front would come too late: {:.1f} ms of engine time, freeze "
         "in {:.1f} ms",
@@ -93,11 +96,12 @@ void Front::choose(Choice& choice) {
   choice.recompute_reason = fmt::format(
       "{}: {:.1f} ms of engine time, freeze in {:.1f} ms", missing ? "front" : "upgrades the front",
       remaining_s(front_) * 1e3, (seen_.freeze_s - seen_.now_s) * 1e3);
-  double finish_s = seen_.now_s;
-  while (reach_ < count && worth(reach_)) {
-    finish_s += kSlack * remaining_s(reach_);
-    if (finish_s > seen_.freeze_s) break;
-    ++reach_;
+  double ahead_s = 0;
+  const double left_s = seen_.freeze_s - seen_.now_s;
+  for (uint32_t c = front_; c < count && worth(c); ++c) {
+    ahead_s += remaining_s(c);
+    finish_s_[c] = ahead_s;
+    if (reach_ == c && kSlack * ahead_s <= left_s) ++reach_;
   }
 }
 

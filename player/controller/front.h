@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "player/controller.h"
 
@@ -22,10 +23,12 @@ class Front {
   // First chunk that recomputation will not have finished by the freeze, with some slack.
   uint32_t reach() const { return reach_; }
 
-  // Of a chunk, now that part of it may be done.
-  double remaining_s(uint32_t chunk) const;
+  // Seconds from now until the chunk is recomputed, at what choose() chose; infinite if it is not
+  // on the way.
+  double finish_s(uint32_t chunk) const { return finish_s_[chunk]; }
 
  private:
+  double remaining_s(uint32_t chunk) const;  // of one that may be half done
   bool worth(uint32_t chunk) const;
   bool should_jump(uint32_t hole) const;
   bool network_is_enough() const;
@@ -34,6 +37,7 @@ class Front {
   uint32_t front_ = 0;    // first chunk not recomputed
   uint32_t missing_ = 0;  // first chunk not in hand, or the number of chunks
   uint32_t reach_ = 0;
+  std::vector<double> finish_s_;
 };
 
 }  // namespace kvcast::player

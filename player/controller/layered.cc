@@ -10,8 +10,12 @@
 namespace kvcast::player {
 namespace {
 
-// A base waits while recomputation of its chunk ends in this share of the time its transfer takes.
-constexpr double kBaseWaits = 0.8;
+// A base under way is dropped when recomputation ends in this share of the time that all transfers
+// under way still take: they share the link.
+constexpr double kOvertaken = 0.7;
+
+// Upgrades make room when missing bases need more than this share of the time left.
+constexpr double kHurryShare = 0.5;
 
 class LayeredPlan {
  public:
@@ -19,9 +23,11 @@ class LayeredPlan {
 
   Choice make() {
     front_.choose(choice_);
-    cancel_overtaken();
+    const bool in_hurry = hurry();
+    cancel_overtaken(in_hurry);
     const bool bases_started = fetch_missing();
-    if (bases_started && !seen_.finish_early && seen_.now_s < seen_.freeze_s) upgrade();
+    const bool time_left = seen_.now_s < seen_.freeze_s && !in_hurry && !seen_.finish_early;
+    if (bases_started && time_left) upgrade();
     decode_what_is_here(seen_, choice_);
     decide_freeze();
     return std::move(choice_);
@@ -49,29 +55,37 @@ class LayeredPlan {
 
   static uint32_t floor_planes(const ChunkState& chunk) { return (2u << chunk.min_level) - 1; }
 
-  // What recomputation has made needless; and upgrades, when a missing base cannot wait for them.
-  void cancel_overtaken() {
-    uint64_t missing_bytes = 0;
-    for (const ChunkState& chunk : seen_.chunks) {
+  // Whether bases that are missing, and that recomputation will not reach, leave the link no time
+  // for anything else.
+  bool hurry() const {
+    uint64_t bytes = 0;
+    for (uint32_t c = front_.reach(); c < seen_.chunks.size(); ++c) {
+      const ChunkState& chunk = seen_.chunks[c];
       if (chunk.in_hand() || !chunk.network_can()) continue;
       for (int n = 0; n <= chunk.min_level; ++n) {
-        if ((chunk.held >> n & 1) == 0) missing_bytes += chunk.ladder[n].bytes;
+        if ((chunk.held >> n & 1) == 0) bytes += chunk.ladder[n].bytes;
       }
     }
     const double left_s = seen_.freeze_s - seen_.now_s;
-    const bool hurry = missing_bytes > 0 &&
-                       2 * static_cast<double>(missing_bytes) > left_s * seen_.rate_bytes_per_s;
+    return bytes > 0 && static_cast<double>(bytes) > kHurryShare * left_s * seen_.rate_bytes_per_s;
+  }
+
+  void cancel_overtaken(bool in_hurry) {
+    const double rate = seen_.rate_bytes_per_s;
+    const double all_here_s = rate > 0 ? static_cast<double>(seen_.in_flight_bytes) / rate : 0;
     for (uint32_t c = 0; c < seen_.chunks.size(); ++c) {
       const ChunkState& chunk = seen_.chunks[c];
       if (chunk.recomputed) {
         cancel_planes(c, chunk.fetching, "recomputed meanwhile");
-      } else if (hurry) {
+      } else if (!chunk.in_hand() && front_.finish_s(c) < kOvertaken * all_here_s) {
+        cancel_planes(c, chunk.fetching, "recomputation is sooner");
+      } else if (in_hurry) {
         cancel_planes(c, chunk.fetching & ~floor_planes(chunk), "makes room for missing bases");
       }
     }
   }
 
-  // From the back to where recomputation is. True when none is left to start.
+  // From the back to where recomputation will be sooner. True when none is left to start.
   bool fetch_missing() {
     for (uint32_t c = static_cast<uint32_t>(seen_.chunks.size()); c-- > 0;) {
       const ChunkState& chunk = seen_.chunks[c];
@@ -80,10 +94,9 @@ class LayeredPlan {
       for (uint32_t plane = 0; missing >> plane != 0; ++plane) {
         if ((missing >> plane & 1) == 0) continue;
         const double arrival = arrival_s(chunk.ladder[plane].bytes);
-        if (choice_.recompute == c && seen_.rate_bytes_per_s > 0 &&
-            front_.remaining_s(c) < kBaseWaits * (arrival - seen_.now_s)) {
-          continue;
-        }
+        const bool known = seen_.rate_bytes_per_s > 0;
+        const bool engine_sooner = front_.finish_s(c) < arrival - seen_.now_s;
+        if (known ? engine_sooner : choice_.recompute == c) continue;
         if (!room()) return false;
         start(c, plane, true,
               fmt::format("missing, from the back: {} bytes by {:.0f} ms at {:.3g} MB/s, freeze "

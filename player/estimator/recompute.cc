@@ -6,6 +6,8 @@
 namespace kvcast::player {
 namespace {
 
+constexpr size_t kMostSamples = 64;  // the newest count
+
 // Thousands of tokens and millions of token positions, so that the features are of one size.
 void features_of(uint64_t begin, uint64_t end, double (&features)[3]) {
   const double n = static_cast<double>(end - begin) / 1e3;
@@ -33,6 +35,7 @@ RecomputeEstimator::RecomputeEstimator(std::optional<RecomputeCost> prior)
 void RecomputeEstimator::add(uint64_t begin, uint64_t end, double seconds) {
   Sample sample{{}, seconds};
   features_of(begin, end, sample.features);
+  if (samples_.size() == kMostSamples) samples_.erase(samples_.begin());
   if (samples_.empty() && !has_prior_) prior_[1] = seconds / sample.features[1];
   samples_.push_back(sample);
   solve();
@@ -41,7 +44,7 @@ void RecomputeEstimator::add(uint64_t begin, uint64_t end, double seconds) {
 // Steps of single-coordinate least squares, clamped at zero: costs are never negative, and three
 // coordinates converge in a few rounds. Each is pulled to its prior as by one typical sample.
 void RecomputeEstimator::solve() {
-  constexpr int kRounds = 200;
+  constexpr int kRounds = 50;
   double pull[3] = {};
   for (int k = 0; k < 3; ++k) {
     for (const Sample& sample : samples_) pull[k] += sample.features[k] * sample.features[k];
