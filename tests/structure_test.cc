@@ -26,7 +26,9 @@ bool is_source(const fs::path& path) {
   return suffixes.contains(path.extension().string());
 }
 
-bool is_test(const fs::path& path) { return path.stem().string().ends_with("_test"); }
+bool is_test(const fs::path& path) {
+  return path.stem().string().ends_with("_test");
+}
 
 // Root-relative includes of a file that name one of the project's folders.
 std::vector<std::string> project_includes(const fs::path& path) {
@@ -62,7 +64,8 @@ TEST(Structure, IncludesFollowTheArrows) {
 }
 
 TEST(Structure, NobodyIncludesAnothersSubFolder) {
-  for (const std::string folder : {"kernels", "manifests", "origin", "packager", "player", "tools", "tests"}) {
+  for (const std::string folder :
+       {"kernels", "manifests", "origin", "packager", "player", "tools", "tests"}) {
     for_each_source(folder, [&](const fs::path& path) {
       for (const std::string& include : project_includes(path)) {
         const std::string target = include.substr(0, include.find('/'));
@@ -76,7 +79,8 @@ TEST(Structure, NobodyIncludesAnothersSubFolder) {
 
 TEST(Structure, OnlyKernelsKnowIntrinsicsAndCuda) {
   static const std::regex pattern("#\\s*include\\s*<(immintrin|cuda|cuda_runtime)[^>]*>");
-  for (const std::string folder : {"kernels", "manifests", "origin", "packager", "player", "tools"}) {
+  for (const std::string folder :
+       {"kernels", "manifests", "origin", "packager", "player", "tools"}) {
     for_each_source(folder, [&](const fs::path& path) {
       std::ifstream in(path);
       for (std::string line; std::getline(in, line);) {
@@ -89,7 +93,8 @@ TEST(Structure, OnlyKernelsKnowIntrinsicsAndCuda) {
 
 TEST(Structure, FilesStaySmall) {
   // The few exceptions say why at their top; none yet.
-  for (const std::string folder : {"kernels", "manifests", "origin", "packager", "player", "tools"}) {
+  for (const std::string folder :
+       {"kernels", "manifests", "origin", "packager", "player", "tools"}) {
     for_each_source(folder, [&](const fs::path& path) {
       if (is_test(path)) return;
       std::ifstream in(path);

@@ -17,6 +17,7 @@ RAW_OVER_TEXT = 4.0
 SLO_SHARE = 0.6
 COLLAPSE_AT = 0.35      # of the SLO: when the link collapses ...
 COLLAPSE_TO = 0.05      # ... to this share of its rate
+RECOVER_AT = 3.0        # SLOs after the start, when it comes back: too late for this play
 FIXED_LEVEL = 2
 LAVISH_SLO_MS = 600_000
 
@@ -73,6 +74,7 @@ class Demo:
             f.write("# seconds Mbit/s\n0 %.6f\n" % mbit)
             if name == "collapse":
                 f.write("%.6f %.6f\n" % (COLLAPSE_AT * self.slo_ms / 1000, COLLAPSE_TO * mbit))
+                f.write("%.6f %.6f\n" % (RECOVER_AT * self.slo_ms / 1000, mbit))
         return path
 
     def play(self, controller, pace, slo_ms, report=None, compare=False):
@@ -111,7 +113,7 @@ class Demo:
         if trace_name == "steady":
             return 1000 * size / self.rate_bytes_per_s
         fast_ms = COLLAPSE_AT * self.slo_ms
-        before = self.rate_bytes_per_s * fast_ms / 1000
+        before = self.rate_bytes_per_s * fast_ms / 1000     # what is fetched after that belongs to no plan that meets the SLO
         return 1000 * size / self.rate_bytes_per_s if size <= before else fast_ms + 1000 * (size - before) / (COLLAPSE_TO * self.rate_bytes_per_s)
 
     def load_sizes(self):
