@@ -40,7 +40,7 @@ class KvSink {
   virtual void tokens_known(std::span<const uint32_t> /*ids*/) {}
 
   // All layers of these tokens hold usable KV. It may come again for the same tokens, each time
-  // better; only layer_ready says that it is over.
+  // better, until the first layer_ready.
   virtual void chunk_ready(uint64_t /*token_begin*/, uint64_t /*token_end*/) {}
 
   // The layer is complete, and nothing will change it any more. Once a layer, in any order.

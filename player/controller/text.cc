@@ -6,7 +6,7 @@ Choice TextController::decide(const Observation& seen) const {
   Choice choice;
   for (uint32_t c = 0; c < seen.chunks.size() && !seen.frozen; ++c) {
     if (seen.chunks[c].recomputed) continue;
-    choice.recompute = c;
+    if (seen.recompute_available) choice.recompute = c;
     choice.recompute_reason = "text only";
     return choice;
   }

@@ -68,7 +68,7 @@ class Session {
   RecomputeEstimator recompute_cost_;
   std::optional<uint32_t> committing_;  // recomputed, and waiting for a decode of the same chunk
   std::optional<uint32_t> wanted_recompute_;
-  std::vector<bool> group_handed_;  // layer groups, once frozen
+  std::vector<bool> group_handed_;  // layer groups; empty until the first one is
   std::optional<manifests::Error> last_failure_;
   double suffix_prefill_s_ = 0, freeze_at_s_ = 0, ready_at_s_ = 0, decision_max_s_ = 0,
          gpu_seconds_ = 0;

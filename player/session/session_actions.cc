@@ -39,7 +39,7 @@ void Session::apply_recompute(const Choice& choice) {
     }
     return;
   }
-  if (!wanted_recompute_ || committing_) return;
+  if (!wanted_recompute_ || committing_ || !recomputing_.available()) return;
   for (uint32_t c = 0; c < *wanted_recompute_; ++c) {
     if (seen_.chunks[c].decoding_level >= 0 || !seen_.chunks[c].in_sink()) return;
   }
@@ -89,12 +89,12 @@ void Session::thaw() {
 // Once all chunks are in the sink, further decodes only better them, and a layer group without any
 // is final.
 void Session::hand_layers_over() {
-  group_handed_.resize(decoding_.groups());
   for (const ChunkState& chunk : seen_.chunks) {
     if (chunk.in_sink()) continue;
     if (!chunk.in_hand() && decoding_.active() == 0) thaw();
     return;
   }
+  group_handed_.resize(decoding_.groups());
   bool all = true;
   for (uint32_t group = 0; group < decoding_.groups(); ++group) {
     all = all && !decoding_.group_active(group);

@@ -95,7 +95,7 @@ void Session::take_decodes() {
     }
     const manifests::ChunkEntry& entry = presentation_.manifest.chunks[done.chunk];
     journal_.note("decoded", done.chunk, {}, fmt::format("level {}", done.level));
-    if (chunk.decoded_level >= chunk.min_level) {
+    if (chunk.decoded_level >= chunk.min_level && group_handed_.empty()) {
       sink_.chunk_ready(entry.token_begin, entry.token_end);
     }
     if (chunk.decoded_level == chunk.max_level && chunk.fetching == 0) {
