@@ -29,6 +29,7 @@ using Bytes = std::vector<std::byte>;
 struct CodecBench {
   std::string input;
   std::vector<uint32_t> chunk_tokens = {128, 256, 1024};
+  float step = packager::PackParams{}.step;
   int runs = 5;
   bool json = false;
 };
@@ -52,6 +53,7 @@ Result<packager::PackReport> pack(const CodecBench& bench, const std::string& ou
   params.out = out;
   params.chunk_tokens = chunk_tokens;
   params.levels = levels;
+  params.step = bench.step;
   params.include_text = false;
   params.threads = 1;
   return packager::pack(params);
@@ -241,6 +243,12 @@ void add_bench_codec(CLI::App& bench, int& exit_code) {
   command
       ->add_option("--chunk-tokens", params->chunk_tokens,
                    "chunk sizes to compare; speed is measured at the last")
+      ->capture_default_str();
+  command
+      ->add_option("--step", params->step,
+                   "quantiser step of the finest level, in standard deviations; at 0.4 the finest "
+                   "alone needs no escapes, "
+                   "so that layers compare fairly")
       ->capture_default_str();
   command->add_option("--runs", params->runs, "runs; medians are shown")
       ->capture_default_str()
