@@ -12,24 +12,28 @@
 
 #include "kernels/fault.h"
 #include "kernels/geometry.h"
+#include "kernels/implementation.h"
 #include "kernels/profile.h"
 
 namespace kvcast::kernels {
 
 // The profile with its tables built: what encoders and decoders share. Immutable; keeps a reference
-// to the profile, which must outlive it and be valid.
+// to the profile, which must outlive it and be valid. Throws std::invalid_argument where this CPU
+// lacks the implementation's instructions.
 class Codec {
  public:
-  explicit Codec(const Profile& profile);
+  explicit Codec(const Profile& profile, Implementation implementation = default_implementation());
   ~Codec();
   Codec(Codec&&) noexcept;
   Codec(const Codec&) = delete;
   const Profile& profile() const { return *profile_; }
+  Implementation implementation() const { return implementation_; }
   struct Tables;
   const Tables& tables() const { return *tables_; }
 
  private:
   const Profile* profile_;
+  Implementation implementation_;
   std::unique_ptr<const Tables> tables_;
 };
 
@@ -66,6 +70,13 @@ Check decode_section(const Codec& codec, uint32_t group, Side side, TokenRange t
 Checked<std::vector<uint16_t>> decode_coefficients(
     const Codec& codec, uint32_t group, Side side, TokenRange tokens,
     std::span<const std::span<const std::byte>> planes);
+
+// The same into memory of the caller's, e.g. kept from chunk to chunk: `coefficients` has coded
+// tokens * SectionCodec::coefficients() elements, else std::invalid_argument is thrown. Its
+// contents are unspecified after a fault.
+Check decode_coefficients(const Codec& codec, uint32_t group, Side side, TokenRange tokens,
+                          std::span<const std::span<const std::byte>> planes,
+                          std::span<uint16_t> coefficients);
 
 // The raw bytes of the first sink tokens of the group's layers (plane_format.md, "Sinks").
 std::vector<std::byte> encode_sinks(const Profile& profile, uint32_t group, Side side,

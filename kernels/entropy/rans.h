@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernels/entropy/alias_table.h"
+#include "kernels/entropy/rans_kernels.h"
 #include "kernels/fault.h"
 #include "kernels/profile.h"
 
@@ -52,6 +53,12 @@ class RansDecoder {
   Check decode(std::span<const AliasTable* const> tables, std::span<const uint8_t> contexts,
                uint32_t lanes, std::span<uint8_t> symbols);
 
+  // For vector kernels: where decoding stands, and where it goes on after some steps. resume()
+  // faults where the cursor is past the end: the words ran out. A cursor's end is the stream's,
+  // whatever may be read behind it.
+  RansCursor cursor() const;
+  Check resume(const RansCursor& cursor);
+
   // After the last run. Fault: words left over, or a state that is not the encoder's first.
   Check finish() const;
 
@@ -59,6 +66,7 @@ class RansDecoder {
   RansDecoder() = default;
   template <typename TableOf>
   Check decode_run(TableOf table_of, uint32_t lanes, std::span<uint8_t> symbols);
+  Fault ran_out() const;
   size_t offset() const { return size_t{lanes_} * kStateBytes + word_ * kWordBytes; }
 
   uint32_t lanes_ = 0;

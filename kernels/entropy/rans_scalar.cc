@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <bit>
 #include <cstring>
+#include <iterator>
 #include <string>
 
 #include "kernels/entropy/rans.h"
@@ -117,9 +119,7 @@ Check RansDecoder::decode_run(TableOf table_of, uint32_t lanes, std::span<uint8_
     x = advance(x, slot);
     symbols[i] = slot.symbol();
     if (x < kStateLow) {
-      if (word == word_count_) {
-        return Fault{"stream ran out of words", words_.size() + size_t{lanes_} * kStateBytes};
-      }
+      if (word == word_count_) return ran_out();
       x = x << kWordBits | load_word(words, word++);
     }
   }
@@ -137,6 +137,25 @@ Check RansDecoder::decode(std::span<const AliasTable* const> tables,
                           std::span<uint8_t> symbols) {
   return decode_run([&](size_t i) -> const AliasTable& { return *tables[contexts[i]]; }, lanes,
                     symbols);
+}
+
+RansCursor RansDecoder::cursor() const {
+  RansCursor cursor;
+  std::copy(states_.begin(), states_.end(), cursor.states);
+  cursor.next = words_.data() + word_ * kWordBytes;
+  cursor.end = words_.data() + words_.size();
+  return cursor;
+}
+
+Check RansDecoder::resume(const RansCursor& cursor) {
+  if (cursor.next > words_.data() + words_.size()) return ran_out();
+  std::copy(std::begin(cursor.states), std::end(cursor.states), states_.begin());
+  word_ = static_cast<size_t>(cursor.next - words_.data()) / kWordBytes;
+  return {};
+}
+
+Fault RansDecoder::ran_out() const {
+  return {"stream ran out of words", words_.size() + size_t{lanes_} * kStateBytes};
 }
 
 Check RansDecoder::finish() const {

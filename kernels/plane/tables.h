@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "kernels/entropy/alias_table.h"
+#include "kernels/entropy/rans_kernels.h"
+#include "kernels/implementation/vector_kernels.h"
 #include "kernels/plane.h"
 
 namespace kvcast::kernels {
@@ -13,6 +15,8 @@ namespace kvcast::kernels {
 struct ClassTables {
   AliasTable base;
   std::vector<std::array<AliasTable, 3>> passes;
+  AliasRegisters base_registers;
+  std::vector<AliasRegisters> pass_registers;
 
   uint8_t escape() const { return static_cast<uint8_t>(base.alphabet() - 1); }
   int32_t largest() const { return static_cast<int32_t>(base.alphabet() / 2) - 1; }  // m
@@ -20,6 +24,7 @@ struct ClassTables {
 
 struct Codec::Tables {
   std::vector<ClassTables> classes;
+  const VectorKernels* vectors = nullptr;  // nullptr: scalar
 };
 
 }  // namespace kvcast::kernels

@@ -1,0 +1,26 @@
+#include "kernels/implementation.h"
+#include "kernels/implementation/vector_kernels.h"
+
+namespace kvcast::kernels {
+
+bool runs_here(Implementation implementation) {
+  switch (implementation) {
+    case Implementation::kScalar:
+      return true;
+    case Implementation::kAvx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
+    case Implementation::kAvx512:
+      return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("popcnt");
+  }
+  return false;
+}
+
+const VectorKernels* vector_kernels(Implementation implementation) {
+  static constexpr VectorKernels kAvx512{{avx512::decode_symbols, avx512::refine_values},
+                                         {avx512::reconstruct_rows}};
+  return implementation == Implementation::kAvx512 ? &kAvx512 : nullptr;
+}
+
+}  // namespace kvcast::kernels
