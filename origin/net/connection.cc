@@ -16,8 +16,10 @@ using std::chrono::milliseconds;
 
 // After this much, others of the thread get their turn.
 constexpr size_t kMaxBytesPerTurn = 1u << 20;
-// How much lateness a paced sender makes up for: more would turn a stalled machine into a burst.
-constexpr milliseconds kMaxCatchUp{50};
+// How much lateness a paced sender makes up for. A busy machine must not slow the link down: the
+// bytes would have been under way by themselves. Beyond, a sender that was stopped would send a
+// burst.
+constexpr milliseconds kMaxCatchUp{200};
 // How often a sender in an outage looks whether its peer is still there. A peer that has closed its
 // half counts as gone: it could not be told apart, and an outage may last for ever.
 constexpr milliseconds kPeerCheckInterval{1000};
