@@ -100,6 +100,7 @@ TEST(Implementation, TheArgumentForcesWhatACodecRuns) {
     const Codec codec(profile, implementation);
     EXPECT_EQ(codec.implementation(), implementation);
     EXPECT_EQ(codec.tables().vectors, vector_kernels(implementation));
+    EXPECT_EQ(codec.tables().vectors == nullptr, implementation == Implementation::kScalar);
   }
 }
 

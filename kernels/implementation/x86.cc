@@ -18,9 +18,19 @@ bool runs_here(Implementation implementation) {
 }
 
 const VectorKernels* vector_kernels(Implementation implementation) {
+  static constexpr VectorKernels kAvx2{{avx2::decode_symbols, avx2::refine_values},
+                                       {avx2::reconstruct_rows}};
   static constexpr VectorKernels kAvx512{{avx512::decode_symbols, avx512::refine_values},
                                          {avx512::reconstruct_rows}};
-  return implementation == Implementation::kAvx512 ? &kAvx512 : nullptr;
+  switch (implementation) {
+    case Implementation::kScalar:
+      return nullptr;
+    case Implementation::kAvx2:
+      return &kAvx2;
+    case Implementation::kAvx512:
+      return &kAvx512;
+  }
+  return nullptr;
 }
 
 }  // namespace kvcast::kernels
