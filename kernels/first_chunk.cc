@@ -8,9 +8,9 @@
 
 #include "kernels/plane/channels.h"
 #include "kernels/plane/section_shape.h"
-#include "kernels/quantise/quantiser.h"
 #include "kernels/statistics/moments.h"
 #include "kernels/statistics/parametric_classes.h"
+#include "kernels/statistics/symbol_statistics.h"
 #include "kernels/statistics/train_classes.h"
 
 namespace kvcast::kernels {
@@ -65,35 +65,6 @@ Profile plain_profile(const Geometry& geometry, std::vector<Rope> ropes,
   return profile;
 }
 
-// Values near zero, nearly all of them, are counted first and expanded into symbols once a value.
-ClassStatistics symbol_statistics(const SectionCodec& codec, std::span<const float> y) {
-  constexpr int32_t kCounted = 255;
-  struct Bin {
-    double weight = 0, position = 0;
-  };
-  std::vector<Bin> bins(2 * kCounted + 1);
-  ClassStatistics statistics(codec.drop_bits[0]);
-  std::vector<int32_t> q(y.size());
-  quantise(y, codec.step, codec.rounding, q);
-  for (size_t i = 0; i < y.size(); ++i) {
-    const int32_t magnitude = q[i] < 0 ? -q[i] : q[i];
-    const float position =
-        std::fabs(y[i]) / codec.step + codec.rounding - static_cast<float>(magnitude);
-    if (magnitude > kCounted) {
-      statistics.add(q[i], 1, std::fmin(position, 1.0f));
-      continue;
-    }
-    Bin& bin = bins[static_cast<size_t>(q[i] + kCounted)];
-    bin.weight += 1;
-    bin.position += position;
-  }
-  for (int32_t value = -kCounted; value <= kCounted; ++value) {
-    const Bin& bin = bins[static_cast<size_t>(value + kCounted)];
-    if (bin.weight > 0) statistics.add(value, bin.weight, bin.position);
-  }
-  return statistics;
-}
-
 // Sets mean and scale of one channel group's channels, normalises `x`, [tokens][lanes], in place,
 // and answers its symbols.
 ClassStatistics measure_group(SectionCodec& codec, size_t first_channel, uint32_t lanes,
@@ -107,7 +78,7 @@ ClassStatistics measure_group(SectionCodec& codec, size_t first_channel, uint32_
   for (size_t i = 0; i < x.size(); ++i) {
     x[i] = (x[i] - moments.mean[i % lanes]) / moments.scale[i % lanes];
   }
-  return symbol_statistics(codec, x);
+  return symbol_statistics(x, codec.step, codec.rounding, codec.drop_bits[0]);
 }
 
 // Sets the moments of one section and adds its channel groups' symbols. `measured`: the profile

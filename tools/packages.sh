@@ -9,6 +9,8 @@ build_packages=(
   libfmt-dev                 # messages
   libcli11-dev               # command lines
   libopenblas-dev            # matrix products of the pocket engine
+  libeigen3-dev              # eigenvectors of calibration
+  zlib1g-dev                 # DEFLATE of the evaluation's baseline
   libpcre2-dev               # the tokenizer's own regular expressions
   pkg-config
 )

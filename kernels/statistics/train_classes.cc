@@ -66,12 +66,12 @@ std::vector<ScaleClass> fit(std::span<const ClassStatistics> groups,
 }  // namespace
 
 std::vector<ScaleClass> train_classes(std::span<const ClassStatistics> groups,
-                                      std::span<const ClassStatistics> family) {
+                                      std::span<const ClassStatistics> family, size_t most) {
   double symbols = 0;
   for (const ClassStatistics& group : groups) symbols += group.total();
   const auto supported = static_cast<size_t>(symbols / kSymbolsPerClass);
   const size_t clusters =
-      std::min({kMaxTrainedClasses, groups.size() / kGroupsPerClass, supported});
+      std::min({most, groups.size() / kGroupsPerClass, supported});
   if (clusters == 0) return {};
   std::vector<CodeLengths> family_lengths;
   for (const ClassStatistics& member : family) family_lengths.emplace_back(build_class(member));

@@ -10,9 +10,10 @@
 namespace kvcast::kernels {
 
 // `family`: distributions of weight 1 that smooth the fitted tables. As many classes as the data
-// supports, 0 to kMaxTrainedClasses.
-inline constexpr size_t kMaxTrainedClasses = 4;
+// supports, 0 to `most`. Every group holds some weight.
+inline constexpr size_t kMaxTrainedClasses = 4;  // of one chunk's data
 std::vector<ScaleClass> train_classes(std::span<const ClassStatistics> groups,
-                                      std::span<const ClassStatistics> family);
+                                      std::span<const ClassStatistics> family,
+                                      size_t most = kMaxTrainedClasses);
 
 }  // namespace kvcast::kernels

@@ -1,0 +1,50 @@
+// Trains the scale classes of a calibrated profile on the symbols that KV caches give with its
+// transforms and steps. Deterministic: the same calls in the same order give the same classes.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "kernels/fault.h"
+#include "kernels/geometry.h"
+#include "kernels/profile.h"
+
+namespace kvcast::kernels {
+
+struct TrainedClasses {
+  std::vector<ScaleClass> classes;  // a family that covers what may come, then the fitted
+  // [2 * group + side]: bits that all planes of the added tokens cost, streams' states excluded.
+  std::vector<double> section_bits;
+};
+
+// Memory: about 600 bytes a coefficient of the profile. One thread at a time.
+class ClassTraining {
+ public:
+  // `profile` must be valid (its classes do not matter) and outlive this.
+  explicit ClassTraining(const Profile& profile);
+  ~ClassTraining();
+  ClassTraining(const ClassTraining&) = delete;
+  ClassTraining& operator=(const ClassTraining&) = delete;
+
+  // Counts the symbols of one section of a chunk. Fault: as encode_section's.
+  Check add(uint32_t group, Side side, TokenRange tokens, DType dtype,
+            std::span<const TensorView> layers);
+
+  // Share of the elements added at a coded position whose finest value is not 0.
+  double activity(uint32_t group, Side side, uint32_t position) const;
+
+  // kept[2 * group + side]: the coded positions that stay, in their new order; channel groups are
+  // made of these. At most `most_fitted` fitted classes, fewer where data is short; the family and
+  // they must fit kMaxClasses together (40 always do).
+  TrainedClasses train(std::span<const std::vector<uint32_t>> kept, size_t most_fitted) const;
+
+ private:
+  struct Section;
+  const Profile& profile_;
+  uint32_t passes_;
+  std::vector<Section> sections_;  // [2 * group + side]
+};
+
+}  // namespace kvcast::kernels
