@@ -74,7 +74,9 @@ TEST(ChunkState, LevelsAreRunsOfPlanes) {
 }
 
 TEST(Layered, StartsAtBothEnds) {
-  const Choice choice = controller("layered")->decide(view_of(8));
+  Observation seen = view_of(8);
+  seen.rate_bytes_per_s = 0;
+  const Choice choice = controller("layered")->decide(seen);
   EXPECT_EQ(choice.recompute, 0);
   EXPECT_THAT(choice.recompute_reason, HasSubstr("100.0 ms"));
   EXPECT_THAT(chunks_of(choice.start), testing::ElementsAre(7, 6, 5, 4));
@@ -86,8 +88,30 @@ TEST(Layered, StartsAtBothEnds) {
   EXPECT_FALSE(choice.freeze);
 }
 
+TEST(Layered, ABaseWaitsForAnEngineThatComesInTimeIfTheLinkCouldStillBringIt) {
+  Observation seen = view_of(16);
+  seen.free_transfers = 16;
+  seen.rate_bytes_per_s = 10e6;  // the bases of all chunks in 80 ms
+  // 0.9 s at 0.1 s a chunk, less a fifth: the engine comes to chunks 0 to 6 in time.
+  for (const Fetch& fetch : controller("layered")->decide(seen).start) EXPECT_GE(fetch.chunk, 7u);
+  // Half of 0.9 s brings 450 kB, of which 250 are under way: chunks 0 to 3 wait.
+  seen.rate_bytes_per_s = 1e6;
+  seen.in_flight_bytes = 250'000;
+  for (uint32_t c = 5; c < 16; ++c) seen.chunks[c].held = 1;
+  const Choice insured = controller("layered")->decide(seen);
+  ASSERT_FALSE(insured.start.empty());
+  EXPECT_EQ(insured.start[0].chunk, 4u);
+  EXPECT_TRUE(insured.start[0].urgent);
+  seen.recompute_available = false;
+  const Choice alone = controller("layered")->decide(seen);
+  EXPECT_EQ(std::count_if(alone.start.begin(), alone.start.end(),
+                          [](const Fetch& fetch) { return fetch.urgent; }),
+            5);
+}
+
 TEST(Layered, FetchesTheFloorOfEveryChunk) {
   Observation seen = view_of(3);
+  seen.rate_bytes_per_s = 0;
   for (ChunkState& chunk : seen.chunks) chunk.min_level = 1;
   const Choice choice = controller("layered")->decide(seen);
   ASSERT_EQ(choice.start.size(), 4u);
@@ -104,6 +128,7 @@ TEST(Layered, LeavesABaseToTheEngineThatIsSooner) {
   EXPECT_EQ(choice.recompute, 0);
   for (const Fetch& fetch : choice.start) EXPECT_NE(fetch.chunk, 0u);
   seen.recompute_elapsed_s = 0;
+  seen.freeze_s = 0.12;  // too close to rely on the engine
   const Choice early = controller("layered")->decide(seen);
   EXPECT_EQ(early.start.at(0).chunk, 0u);
 }

@@ -14,6 +14,12 @@ namespace {
 // under way still take: they share the link.
 constexpr double kOvertaken = 0.7;
 
+// A base may wait for recomputation that will be there this much sooner than the freeze, as long as
+// the link could bring all that wait in this share of the time left: then the engine may stop at
+// any moment. Bytes that would be recomputed over go to upgrades instead.
+constexpr double kWaitSlack = 1.25;
+constexpr double kInsuredShare = 0.5;
+
 // Upgrades make room when missing bases need more than this share of the time left.
 constexpr double kHurryShare = 0.5;
 
@@ -55,6 +61,29 @@ class LayeredPlan {
 
   static uint32_t floor_planes(const ChunkState& chunk) { return (2u << chunk.min_level) - 1; }
 
+  // Of the planes that a chunk cannot do without, and that are neither here nor under way.
+  static uint64_t missing_bytes(const ChunkState& chunk) {
+    uint64_t bytes = 0;
+    for (int n = 0; n <= chunk.min_level && chunk.network_can(); ++n) {
+      if (((chunk.held | chunk.fetching) >> n & 1) == 0) bytes += chunk.ladder[n].bytes;
+    }
+    return bytes;
+  }
+
+  // Chunks before it leave their bases to recomputation for now.
+  uint32_t first_that_cannot_wait() const {
+    const double left_s = seen_.freeze_s - seen_.now_s;
+    double bytes = static_cast<double>(seen_.in_flight_bytes);
+    uint32_t c = 0;
+    for (; c < seen_.chunks.size(); ++c) {
+      if (seen_.chunks[c].recomputed) continue;
+      bytes += static_cast<double>(missing_bytes(seen_.chunks[c]));
+      if (kWaitSlack * front_.finish_s(c) > left_s) break;
+      if (bytes > kInsuredShare * left_s * seen_.rate_bytes_per_s) break;
+    }
+    return c;
+  }
+
   // Whether bases that are missing, and that recomputation will not reach, leave the link no time
   // for anything else.
   bool hurry() const {
@@ -87,7 +116,8 @@ class LayeredPlan {
 
   // From the back to where recomputation will be sooner. True when none is left to start.
   bool fetch_missing() {
-    for (uint32_t c = static_cast<uint32_t>(seen_.chunks.size()); c-- > 0;) {
+    const uint32_t first = first_that_cannot_wait();
+    for (auto c = static_cast<uint32_t>(seen_.chunks.size()); c-- > first;) {
       const ChunkState& chunk = seen_.chunks[c];
       if (chunk.in_hand() || !chunk.network_can()) continue;
       const uint32_t missing = floor_planes(chunk) & ~(chunk.held | chunk.fetching);

@@ -28,6 +28,7 @@ manifests::KvFileInfo describe(const Presentation& presentation, const Source& s
     about.token_ids.assign(tokens.begin(),
                            tokens.begin() + static_cast<int64_t>(presentation.tokens));
   }
+  if (manifest.text && presentation.tokens == manifest.tokens) about.text = manifest.text->utf8;
   return about;
 }
 
