@@ -1,0 +1,223 @@
+#!/usr/bin/env python3
+"""The main job with the real programs: prefill, pack, verify, serve (kvcast and nginx), play, decode, continue.
+
+    tests/end_to_end_test.py KVCAST      where KVCAST is the executable
+"""
+import glob
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.request
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+MODEL = os.path.join(ROOT, "tests/data/pocket-lm")
+SUFFIX = os.path.join(ROOT, "tests/data/story_suffix.txt")
+LAVISH_MS = "120000"    # a deadline that no machine misses: timing decides no test
+KVCAST = None
+
+
+def run(*arguments, expect=0):
+    done = subprocess.run([KVCAST, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=240)
+    if done.returncode != expect:
+        raise AssertionError(f"kvcast {' '.join(arguments)}: exit {done.returncode}, not {expect}\n{done.stderr}")
+    return done
+
+
+def run_json(*arguments, expect=0):
+    return json.loads(run(*arguments, "--json", expect=expect).stdout)
+
+
+class KvcastServer:
+    def __init__(self, root, *options):
+        self.process = subprocess.Popen([KVCAST, "serve", root, "--listen", "127.0.0.1:0", "--json", "--no-access-log", *options],
+                                        stdout=subprocess.PIPE, text=True)
+        self.url = f"http://127.0.0.1:{json.loads(self.process.stdout.readline())['port']}"
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout=30)
+        self.process.stdout.close()
+        return code
+
+
+class NginxServer:
+    """Plain nginx over the same folder, with its stock static file serving."""
+
+    def __init__(self, root, folder):
+        port = free_port()
+        config = os.path.join(folder, "nginx.conf")
+        with open(config, "w") as f:
+            f.write(f"""daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+events {{}}
+http {{ access_log off; client_body_temp_path {folder}/b; proxy_temp_path {folder}/p; fastcgi_temp_path {folder}/f;
+  uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{ listen 127.0.0.1:{port}; root {root}; }} }}
+""")
+        user = ["-g", "user root;"] if os.geteuid() == 0 else []
+        self.process = subprocess.Popen([shutil.which("nginx") or "/usr/sbin/nginx", "-c", config, *user], stderr=subprocess.DEVNULL)
+        self.url = f"http://127.0.0.1:{port}"
+        wait_for(self.url)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGQUIT)
+        return self.process.wait(timeout=30)
+
+
+def free_port():
+    import socket
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(url):
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(url + "/kv.safetensors", timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError(f"{url} does not answer")
+
+
+class EndToEnd(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.work = tempfile.mkdtemp(prefix="kvcast-e2e-")
+        cls.store = os.path.join(cls.work, "store")
+        os.mkdir(cls.store)
+        cls.kv = os.path.join(cls.store, "kv.safetensors")
+        cls.prefill = run_json("prefill", "--model", MODEL, "--text", os.path.join(ROOT, "tests/data/story.txt"),
+                               "--limit-tokens", "700", "--out", cls.kv)
+        cls.pack = run_json("pack", cls.kv, "--out", cls.store, "--chunk-tokens", "128", "--exact")
+        cls.path = os.path.relpath(cls.pack["manifest"], cls.store)
+        cls.server = KvcastServer(cls.store)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.stop()
+        shutil.rmtree(cls.work)
+
+    def play(self, *options, url=None, expect=0):
+        return run_json("play", url or f"{self.server.url}/{self.path}", "--ttft-slo-ms", LAVISH_MS, "--engine", MODEL,
+                        "--suffix", SUFFIX, "--reference", self.kv, "--continue", "16", *options, expect=expect)
+
+    def test_every_level_is_closer_to_the_uncompressed_cache(self):
+        kl = [self.play("--controller", f"fixed:{level}")["mean_kl"] for level in range(4)]
+        self.assertEqual(kl, sorted(kl, reverse=True))
+        self.assertLess(kl[0], 0.2)
+        self.assertLess(kl[3], 0.001)
+
+    def test_exact_is_bit_identical(self):
+        out = os.path.join(self.work, "exact.safetensors")
+        report = self.play("--exact", "--controller", "fixed:0", "--out", out)
+        self.assertEqual(report["mean_kl"], 0)
+        self.assertEqual(tensor_bytes(self.kv), tensor_bytes(out))
+
+    def test_report_keeps_the_contract(self):
+        report = self.play("--controller", "fixed:1")
+        for key in ("ttft_slo_ms", "ttft_ms", "met", "bytes_fetched", "raw_bytes", "recomputed_tokens", "quality", "chunks", "mean_kl", "top1_agreement"):
+            self.assertIn(key, report)
+        self.assertEqual(report["chunks"][0]["tokens"], [0, 128])
+        self.assertEqual(report["chunks"][-1]["tokens"][1], self.prefill["tokens"])
+        self.assertTrue(all(c["source"] == "network" and c["level"] == 1 for c in report["chunks"]))
+        self.assertLess(report["bytes_fetched"], report["raw_bytes"] / 4)
+
+    def test_text_only_recomputes_everything(self):
+        report = self.play("--controller", "text")
+        self.assertEqual(report["recomputed_tokens"], self.prefill["tokens"])
+        self.assertEqual(report["mean_kl"], 0)
+
+    def test_the_raw_cache_is_the_baseline(self):
+        report = self.play(url=f"{self.server.url}/kv.safetensors")
+        self.assertEqual(report["mean_kl"], 0)
+        self.assertGreaterEqual(report["bytes_fetched"], self.prefill["raw_bytes"])
+
+    def test_a_missed_slo_is_reported_and_exits_1(self):
+        report = run_json("play", f"{self.server.url}/{self.path}", "--ttft-slo-ms", "0.001", "--engine", MODEL, "--suffix", SUFFIX, expect=1)
+        self.assertFalse(report["met"])
+        self.assertEqual(report["chunks"][-1]["tokens"][1], self.prefill["tokens"])    # late, but whole
+
+    def test_found_by_tokens(self):
+        with open(self.pack["manifest"]) as f:
+            tokens = json.load(f)["text"]["tokens"]
+        file = os.path.join(self.work, "tokens.json")
+        with open(file, "w") as f:
+            json.dump(tokens[:400] + [7, 8, 9], f)     # leaves the stored context after 400 tokens
+        report = run_json("play", "--store", self.server.url, "--tokens", file, "--ttft-slo-ms", LAVISH_MS, "--engine", MODEL,
+                          "--controller", "fixed:3")
+        self.assertEqual([c["tokens"] for c in report["chunks"]], [[0, 128], [128, 256], [256, 384]])
+
+    def test_a_corrupt_object_is_not_used(self):
+        store = os.path.join(self.work, "corrupt")
+        shutil.copytree(self.store, store)
+        with open(os.path.join(store, self.path)) as f:
+            digest = json.load(f)["chunks"][2]["planes"][0]["digest"]
+        victim = glob.glob(f"{store}/t/public/o/*/{digest}.kvo")[0]
+        with open(victim, "r+b") as f:
+            f.seek(-5, os.SEEK_END)
+            byte = f.read(1)
+            f.seek(-5, os.SEEK_END)
+            f.write(bytes([byte[0] ^ 1]))
+        verified = run("verify", store, expect=1)
+        self.assertIn(digest, verified.stdout + verified.stderr)
+        server = KvcastServer(store)
+        try:
+            report = self.play("--controller", "layered", url=f"{server.url}/{self.path}")
+            self.assertEqual(report["chunks"][2]["source"], "recompute")
+            self.assertLess(report["mean_kl"], 0.2)
+        finally:
+            self.assertEqual(server.stop(), 0)
+
+    def test_plain_nginx_is_an_origin_too(self):
+        if not (shutil.which("nginx") or os.path.exists("/usr/sbin/nginx")):
+            self.skipTest("nginx is not installed")
+        folder = os.path.join(self.work, "nginx")
+        os.mkdir(folder)
+        os.chmod(self.work, 0o755)
+        server = NginxServer(self.store, folder)
+        try:
+            ours, theirs = self.play("--controller", "fixed:2"), self.play("--controller", "fixed:2", url=f"{server.url}/{self.path}")
+            self.assertEqual(ours["mean_kl"], theirs["mean_kl"])
+            self.assertEqual(ours["bytes_fetched"], theirs["bytes_fetched"])
+        finally:
+            server.stop()
+
+    def test_packing_again_writes_nothing(self):
+        again = run_json("pack", self.kv, "--out", self.store, "--chunk-tokens", "128", "--exact", "--threads", "1")
+        self.assertEqual(again["objects_written"], 0)
+        self.assertEqual(again["manifest"], self.pack["manifest"])
+
+    def test_a_wrong_model_is_refused(self):
+        other = os.path.join(self.work, "other-model")
+        shutil.copytree(MODEL, other)
+        with open(os.path.join(other, "model.safetensors"), "r+b") as f:
+            f.seek(-2, os.SEEK_END)
+            f.write(b"\0\0")
+        done = run("play", f"{self.server.url}/{self.path}", "--ttft-slo-ms", LAVISH_MS, "--engine", other, expect=4)
+        self.assertIn("weights", done.stderr)
+
+    def test_exit_codes_name_the_cause(self):
+        run("play", f"{self.server.url}/t/public/m/none.json", "--ttft-slo-ms", "500", expect=3)
+        run("play", expect=2)
+        run("inspect", os.path.join(self.work, "nothing-here"), expect=3)
+        run("verify", self.store)
+
+
+def tensor_bytes(path):
+    with open(path, "rb") as f:
+        length = int.from_bytes(f.read(8), "little")
+        header = json.loads(f.read(length))
+        data = f.read()
+    return {name: data[slice(*tensor["data_offsets"])] for name, tensor in header.items() if name != "__metadata__"}
+
+
+if __name__ == "__main__":
+    KVCAST = sys.argv.pop(1)
+    unittest.main(verbosity=2)
