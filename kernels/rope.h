@@ -21,6 +21,10 @@ class RopeTable {
   void undo(uint32_t row, std::span<float> head) const;  // head: the dims of one head of one token
   void redo(uint32_t row, std::span<float> head) const;
 
+  const Rope& rope() const { return *rope_; }
+  const float* cosines(uint32_t row) const { return cos_.data() + row * rope_->inv_freq.size(); }
+  const float* sines(uint32_t row) const { return sin_.data() + row * rope_->inv_freq.size(); }
+
  private:
   void rotate(uint32_t row, std::span<float> head, float sign, float scaling) const;
   const Rope* rope_;              // must outlive the table

@@ -8,20 +8,24 @@ bool runs_here(Implementation implementation) {
     case Implementation::kScalar:
       return true;
     case Implementation::kAvx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+             __builtin_cpu_supports("popcnt");
     case Implementation::kAvx512:
       return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-             __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("popcnt");
+             __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("fma") &&
+             __builtin_cpu_supports("popcnt");
   }
   return false;
 }
 
 const VectorKernels* vector_kernels(Implementation implementation) {
   static constexpr VectorKernels kAvx2{{avx2::decode_symbols, avx2::refine_values},
-                                       {avx2::reconstruct_rows}};
+                                       {avx2::reconstruct_rows},
+                                       &avx2::kTransformKernels};
   static constexpr VectorKernels kAvx512{{avx512::decode_symbols, avx512::refine_values},
-                                         {avx512::reconstruct_rows}};
+                                         {avx512::reconstruct_rows},
+                                         &avx512::kTransformKernels};
   switch (implementation) {
     case Implementation::kScalar:
       return nullptr;

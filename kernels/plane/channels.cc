@@ -115,6 +115,22 @@ void place_by_group(const SectionShape& shape, std::span<const float> tile, uint
   }
 }
 
+void redo(const RopeTable& table, uint32_t row, std::span<float> head,
+          const TransformKernels* kernels) {
+  const Rope& rope = table.rope();
+  if (!kernels || rope.layout != Rope::Layout::kHalfSplit) return table.redo(row, head);
+  float* const first = head.data() + rope.first_dim;
+  kernels->rotate(table.cosines(row), table.sines(row), static_cast<float>(rope.attention_scaling),
+                  rope.inv_freq.size(), first, first + rope.inv_freq.size());
+}
+
+void store_row(DType dtype, std::span<const float> row, std::byte* to,
+               const TransformKernels* kernels) {
+  if (!kernels || dtype == DType::kF32) return store_f32(dtype, row, to);
+  (dtype == DType::kBf16 ? kernels->narrow_to_bf16 : kernels->narrow_to_f16)(row.data(), row.size(),
+                                                                             to);
+}
+
 }  // namespace
 
 Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType dtype,
@@ -141,7 +157,8 @@ Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType d
 }
 
 void store_coefficients(const SectionShape& shape, std::span<const uint16_t> coefficients,
-                        DType dtype, std::span<const MutableTensorView> layers) {
+                        DType dtype, std::span<const MutableTensorView> layers,
+                        const TransformKernels* kernels) {
   const uint32_t tile = std::min(kTileTokens, shape.coded_tokens);
   std::vector<float> channels(size_t{tile} * shape.width);
   for (uint32_t first = 0; first < shape.coded_tokens; first += tile) {
@@ -149,7 +166,7 @@ void store_coefficients(const SectionShape& shape, std::span<const uint16_t> coe
     transform::inverse(*shape.codec,
                        coefficients.subspan(size_t{first} * shape.coefficients,
                                             size_t{count} * shape.coefficients),
-                       count, std::span(channels).first(size_t{count} * shape.width));
+                       count, std::span(channels).first(size_t{count} * shape.width), kernels);
     const uint32_t token = shape.sinks + first;
     const TileRopes ropes(shape, shape.tokens.begin + token, count);
     for (uint32_t layer = 0; layer < layers.size(); ++layer) {
@@ -157,8 +174,11 @@ void store_coefficients(const SectionShape& shape, std::span<const uint16_t> coe
       for (uint32_t t = 0; t < count; ++t) {
         const auto row = std::span(channels).subspan(
             size_t{t} * shape.width + layer * shape.channels, shape.channels);
-        if (rope) for_each_head(shape, row, [&](std::span<float> head) { rope->redo(t, head); });
-        store_f32(dtype, row, layers[layer].data + (token + t) * layers[layer].token_stride_bytes);
+        if (rope) {
+          for_each_head(shape, row, [&](std::span<float> head) { redo(*rope, t, head, kernels); });
+        }
+        store_row(dtype, row, layers[layer].data + (token + t) * layers[layer].token_stride_bytes,
+                  kernels);
       }
     }
   }

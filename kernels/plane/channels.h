@@ -8,6 +8,7 @@
 #include "kernels/fault.h"
 #include "kernels/geometry.h"
 #include "kernels/plane/section_shape.h"
+#include "kernels/transform/transform_kernels.h"
 
 namespace kvcast::kernels {
 
@@ -18,7 +19,9 @@ Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType d
                                               std::span<const TensorView> layers);
 
 // coefficients: bf16, [coded token][coefficient]. Writes the coded tokens of every layer.
+// `kernels`: nullptr for scalar.
 void store_coefficients(const SectionShape& shape, std::span<const uint16_t> coefficients,
-                        DType dtype, std::span<const MutableTensorView> layers);
+                        DType dtype, std::span<const MutableTensorView> layers,
+                        const TransformKernels* kernels = nullptr);
 
 }  // namespace kvcast::kernels

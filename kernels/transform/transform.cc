@@ -40,8 +40,11 @@ void forward_identity(const SectionCodec& codec, std::span<const float> channels
 }
 
 void inverse_identity(const SectionCodec& codec, std::span<const uint16_t> coefficients,
-                      uint32_t tokens, std::span<float> channels) {
+                      uint32_t tokens, std::span<float> channels, const TransformKernels* kernels) {
   const size_t width = codec.mean.size();
+  const bool in_order = std::is_sorted(codec.order.begin(), codec.order.end());
+  if (kernels && in_order)
+    return kernels->widen_bf16(coefficients.data(), tokens * width, channels.data());
   for (size_t t = 0; t < tokens; ++t) {
     float* to = channels.data() + t * width;
     for (size_t p = 0; p < width; ++p)
@@ -76,7 +79,7 @@ void forward_block(const SectionCodec& codec, const TransformBlock& block,
 
 void inverse_block(const SectionCodec& codec, const TransformBlock& block,
                    std::span<const uint32_t> positions, std::span<const uint16_t> coefficients,
-                   uint32_t tokens, std::span<float> channels) {
+                   uint32_t tokens, std::span<float> channels, const TransformKernels* kernels) {
   const size_t width = codec.mean.size();
   const size_t coded = codec.order.size();
   const std::vector<float> matrix = dense(block, true);
@@ -89,7 +92,11 @@ void inverse_block(const SectionCodec& codec, const TransformBlock& block,
       for (size_t r = 0; r < block.rank; ++r)
         in[r * kTileTokens + t] = bf16_to_f32(from[positions[r]]);
     }
-    multiply_tile(matrix, block.width, block.rank, in, out);
+    if (kernels) {
+      kernels->multiply_tile(matrix.data(), block.width, block.rank, in.data(), out.data());
+    } else {
+      multiply_tile(matrix, block.width, block.rank, in, out);
+    }
     for (size_t t = 0; t < count; ++t) {
       float* to = channels.data() + (begin + t) * width + block.first_channel;
       for (size_t i = 0; i < block.width; ++i) to[i] = out[i * kTileTokens + t];
@@ -97,10 +104,15 @@ void inverse_block(const SectionCodec& codec, const TransformBlock& block,
   }
 }
 
-void denormalise(const SectionCodec& codec, uint32_t tokens, std::span<float> channels) {
+void denormalise(const SectionCodec& codec, uint32_t tokens, std::span<float> channels,
+                 const TransformKernels* kernels) {
   const size_t width = codec.mean.size();
   for (size_t t = 0; t < tokens; ++t) {
     float* x = channels.data() + t * width;
+    if (kernels) {
+      kernels->scale_and_shift(codec.scale.data(), codec.mean.data(), width, x);
+      continue;
+    }
     for (size_t c = 0; c < width; ++c) {
       x[c] = static_cast<float>(static_cast<double>(codec.scale[c]) * x[c] + codec.mean[c]);
     }
@@ -122,19 +134,19 @@ void forward(const SectionCodec& codec, std::span<const float> channels, uint32_
 }
 
 void inverse(const SectionCodec& codec, std::span<const uint16_t> coefficients_bf16,
-             uint32_t tokens, std::span<float> channels) {
+             uint32_t tokens, std::span<float> channels, const TransformKernels* kernels) {
   if (codec.blocks.empty()) {
-    inverse_identity(codec, coefficients_bf16, tokens, channels);
+    inverse_identity(codec, coefficients_bf16, tokens, channels, kernels);
   } else {
     const std::vector<uint32_t> positions = coded_positions(codec);
     size_t component = 0;
     for (const TransformBlock& block : codec.blocks) {
       const auto block_positions = std::span(positions).subspan(component, block.rank);
-      inverse_block(codec, block, block_positions, coefficients_bf16, tokens, channels);
+      inverse_block(codec, block, block_positions, coefficients_bf16, tokens, channels, kernels);
       component += block.rank;
     }
   }
-  denormalise(codec, tokens, channels);
+  denormalise(codec, tokens, channels, kernels);
 }
 
 }  // namespace kvcast::kernels::transform

@@ -7,6 +7,7 @@
 #include <span>
 
 #include "kernels/profile.h"
+#include "kernels/transform/transform_kernels.h"
 
 namespace kvcast::kernels::transform {
 
@@ -16,9 +17,9 @@ void forward(const SectionCodec& codec, std::span<const float> channels, uint32_
              std::span<float> coefficients);
 
 // coefficients_bf16: [tokens][C], in coded order. channels: [tokens][width], mean and scale
-// applied, before RoPE is redone. The multiply-add by scale and mean is computed in fp64 and
-// rounded once to fp32, which equals fp32 fma but for about one value in 2^29.
+// applied, before RoPE is redone. Without `kernels`, the multiply-add by scale and mean is computed
+// in fp64 and rounded once to fp32, which equals fp32 fma but for about one value in 2^29.
 void inverse(const SectionCodec& codec, std::span<const uint16_t> coefficients_bf16,
-             uint32_t tokens, std::span<float> channels);
+             uint32_t tokens, std::span<float> channels, const TransformKernels* kernels = nullptr);
 
 }  // namespace kvcast::kernels::transform
