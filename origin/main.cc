@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
       "Serves a directory of files over HTTP/1.1: the origin of kvcast, and nothing else.");
   app.set_version_flag("--version", "kvcast-origin " KVCAST_VERSION);
   kvcast::origin::ServeOptions options;
-  kvcast::origin::add_serve_options(app, options);
+  kvcast::origin::add_serve_options(app, "kvcast-origin", options);
   try {
     app.parse(argc, argv);
     return serve(options);

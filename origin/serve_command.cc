@@ -36,7 +36,7 @@ void add_limits(CLI::App& app, ServerLimits& limits) {
 
 }  // namespace
 
-void add_serve_options(CLI::App& app, ServeOptions& options) {
+void add_serve_options(CLI::App& app, const std::string& command, ServeOptions& options) {
   ServerParams& server = options.server;
   app.add_option("DIR", server.root, "Directory to serve; any files will do")->required();
   app.add_option("--listen", options.listen, "HOST:PORT; port 0 picks a free one")
@@ -57,13 +57,13 @@ void add_serve_options(CLI::App& app, ServeOptions& options) {
   app.add_flag("--json", options.json,
                "First line on stdout: {\"port\": N}, once connections are accepted");
   add_limits(app, server.limits);
+  const std::string call = "  " + command;
   app.footer(
-      "Examples:\n"
-      "  serve store                                      "
-      "http://127.0.0.1:8080/t/public/m/ID.json\n"
-      "  serve store --listen 0.0.0.0:80 --access-log access.jsonl\n"
-      "  serve store --listen 127.0.0.1:0 --json --pace 40     a 40 Mbit/s link\n"
-      "  serve store --pace trace.txt --pace-scale 10          a recorded link, ten times as fast");
+      "Examples:\n" + call + " store\n" + call +
+      " store --listen 0.0.0.0:80 --access-log access.jsonl\n" + call +
+      " store --listen 127.0.0.1:0 --json --pace 40      a 40 Mbit/s link\n" + call +
+      " store --pace trace.txt --pace-scale 10           a recorded link, ten times as fast\n"
+      "Exit codes: 0 done, 2 usage, 3 input/output or network, 4 a trace that makes no sense.");
 }
 
 Status parse_listen(const std::string& listen, ServerParams& params) {

@@ -21,8 +21,9 @@ struct ServeOptions {
   double drain_s = 10;
 };
 
-// Adds the directory and all flags, with help and examples. `options` outlives the app's parsing.
-void add_serve_options(CLI::App& app, ServeOptions& options);
+// Adds the directory and all flags, with help and examples, in which the command is called
+// `command`. `options` outlives the app's parsing.
+void add_serve_options(CLI::App& app, const std::string& command, ServeOptions& options);
 
 // Serves until SIGTERM or SIGINT, then drains; a second signal ends the process. Call it from the
 // main thread, before others are started: it blocks the two signals for all threads made from then
