@@ -53,6 +53,10 @@ class RecomputeEstimator {
   void add(uint64_t begin, uint64_t end, double seconds);
   double seconds(uint64_t begin, uint64_t end) const;  // > 0 once anything is known, else 0
 
+  // How much longer the engine takes than it said beforehand: mean of the latest tasks' ratios and
+  // one standard deviation, at least 1. Without the engine's own numbers 1.
+  double slowdown() const;
+
  private:
   struct Sample {
     double features[3];

@@ -90,6 +90,18 @@ TEST(RecomputeCost, IsNeverNegative) {
   for (uint64_t a = 0; a < 100'000; a += 128) ASSERT_GE(cost.seconds(a, a + 128), 0);
 }
 
+TEST(RecomputeCost, KnowsHowFarOffTheEnginesOwnNumbersAre) {
+  RecomputeEstimator unknown(std::nullopt);
+  unknown.add(0, 128, 5);
+  EXPECT_EQ(unknown.slowdown(), 1);
+  RecomputeEstimator cost(RecomputeCost{0, 1e-4, 0});
+  EXPECT_EQ(cost.slowdown(), 1);
+  for (int i = 0; i < 20; ++i) cost.add(0, 100, 0.005);
+  EXPECT_EQ(cost.slowdown(), 1) << "a faster engine is no promise";
+  for (int i = 0; i < 8; ++i) cost.add(0, 100, i % 2 == 0 ? 0.01 : 0.03);
+  EXPECT_NEAR(cost.slowdown(), 3, 1e-9);
+}
+
 TEST(Freeze, LeavesTimeForTheTail) {
   EXPECT_LT(freeze_time(1.0, 0, 0), 1.0);
   EXPECT_LT(freeze_time(10.0, 1.0, 1.0), freeze_time(10.0, 0, 0) - 2);

@@ -7,6 +7,7 @@ namespace kvcast::player {
 namespace {
 
 constexpr size_t kMostSamples = 64;  // the newest count
+constexpr size_t kLatest = 8;        // of slowdown(): what the machine is like now
 
 // Thousands of tokens and millions of token positions, so that the features are of one size.
 void features_of(uint64_t begin, uint64_t end, double (&features)[3]) {
@@ -62,6 +63,21 @@ void RecomputeEstimator::solve() {
       cost_[k] = below > 0 ? std::max(0.0, above / below) : 0;
     }
   }
+}
+
+double RecomputeEstimator::slowdown() const {
+  if (!has_prior_ || samples_.empty()) return 1;
+  const size_t count = std::min(samples_.size(), kLatest);
+  double sum = 0, squares = 0;
+  for (size_t i = samples_.size() - count; i < samples_.size(); ++i) {
+    const double expected = dot(samples_[i].features, prior_);
+    const double ratio = expected > 0 ? samples_[i].seconds / expected : 1;
+    sum += ratio;
+    squares += ratio * ratio;
+  }
+  const double mean = sum / static_cast<double>(count);
+  const double variance = std::max(0.0, squares / static_cast<double>(count) - mean * mean);
+  return std::max(1.0, mean + std::sqrt(variance));
 }
 
 double RecomputeEstimator::seconds(uint64_t begin, uint64_t end) const {

@@ -111,7 +111,8 @@ void Session::look() {
     const int level = std::min(std::max(chunk.coming_level(), chunk.min_level), chunk.max_level);
     if (level > chunk.decoded_level) pending_s += chunk.ladder[level].decode_s;
   }
-  seen_.freeze_s = freeze_time(seen_.deadline_s, suffix_prefill_s_, pending_s);
+  seen_.freeze_s =
+      freeze_time(seen_.deadline_s, suffix_prefill_s_ * recompute_cost_.slowdown(), pending_s);
 }
 
 Status Session::decide() {
