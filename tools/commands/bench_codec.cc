@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/implementation.h"
 #include "kernels/plane.h"
 #include "kernels/section.h"
 #include "manifests/file.h"
@@ -17,6 +18,8 @@
 #include "packager/packager.h"
 #include "packager/profile_object.h"
 #include "tools/commands/bench.h"
+#include "tools/commands/bench_public_codecs.h"
+#include "tools/commands/bench_synthetic.h"
 #include "tools/commands/command.h"
 #include "tools/commands/scratch_folder.h"
 
@@ -31,6 +34,7 @@ struct CodecBench {
   std::vector<uint32_t> chunk_tokens = {128, 256, 1024};
   float step = packager::PackParams{}.step;
   int runs = 5;
+  bool synthetic = false;
   bool json = false;
 };
 
@@ -163,16 +167,17 @@ Result<std::vector<nlohmann::json>> speed_rows(const CodecBench& bench,
   if (!chunk) return chunk.error();
 
   const kernels::Codec codec(chunk->profile);
+  const std::string implementation = kernels::implementation_name(codec.implementation());
   const uint64_t tokens = chunk->entry.token_end - chunk->entry.token_begin;
   const uint64_t raw = tokens * chunk->profile.geometry.bytes_per_token(chunk->dtype);
   const double elements =
       static_cast<double>(raw) / static_cast<double>(kernels::dtype_bytes(chunk->dtype));
   std::vector<Bytes> layers(chunk->profile.geometry.layers, Bytes(raw));
   std::vector<nlohmann::json> rows;
-  auto add = [&](const std::string& operation, const std::string& implementation, double symbols,
-                 double bytes, double seconds, double bits) {
+  auto add = [&](const std::string& operation, const std::string& by, double symbols, double bytes,
+                 double seconds, double bits) {
     rows.push_back({{"operation", operation},
-                    {"implementation", implementation},
+                    {"implementation", by},
                     {"symbols_per_s", symbols / seconds},
                     {"bytes_out_per_s", bytes / seconds},
                     {"bits_per_symbol", bits}});
@@ -182,12 +187,12 @@ Result<std::vector<nlohmann::json>> speed_rows(const CodecBench& bench,
     bytes += chunk->entry.planes[level].bytes;
     const double seconds =
         median_seconds(bench.runs, [&] { decode_chunk(*chunk, codec, level, layers); });
-    add(fmt::format("decode level {}", level), "scalar", elements, static_cast<double>(raw),
+    add(fmt::format("decode level {}", level), implementation, elements, static_cast<double>(raw),
         seconds, 8.0 * static_cast<double>(bytes) / elements);
   }
   const double all_elements = static_cast<double>(packed->raw_bytes) /
                               static_cast<double>(kernels::dtype_bytes(chunk->dtype));
-  add("pack (read, measure, encode, sync)", "scalar", all_elements,
+  add("pack (read, measure, encode, sync)", implementation, all_elements,
       static_cast<double>(packed->raw_bytes), pack_seconds,
       8.0 * static_cast<double>(packed->bytes_by_level.back()) / all_elements);
   Bytes from(raw, std::byte{1}), to(raw);
@@ -204,7 +209,7 @@ void print(const std::vector<nlohmann::json>& rows) {
                  row["chunk_tokens"].get<uint32_t>(), row["all_planes_bytes"].get<uint64_t>(),
                  row["finest_alone_bytes"].get<uint64_t>(), row["ratio"].get<double>());
     } else {
-      fmt::print("{:<36}{:<8}{:>9.3f} G elements/s {:>8.2f} GB/s out {:>7.3f} bits/element\n",
+      fmt::print("{:<52}{:<16}{:>9.3f} G elements/s {:>8.2f} GB/s out {:>7.3f} bits/element\n",
                  row["operation"].get<std::string>(), row["implementation"].get<std::string>(),
                  row["symbols_per_s"].get<double>() / 1e9,
                  row["bytes_out_per_s"].get<double>() / 1e9, row["bits_per_symbol"].get<double>());
@@ -212,17 +217,34 @@ void print(const std::vector<nlohmann::json>& rows) {
   }
 }
 
-int run(const CodecBench& bench) {
+// What is measured on the KV file.
+Result<std::vector<nlohmann::json>> file_rows(const CodecBench& bench) {
   const ScratchFolder scratch;
   std::vector<nlohmann::json> rows;
   for (const uint32_t chunk_tokens : bench.chunk_tokens) {
     auto row = layering_row(bench, scratch, chunk_tokens);
-    if (!row) return report(row.error());
+    if (!row) return row.error();
     rows.push_back(std::move(*row));
   }
   auto speeds = speed_rows(bench, scratch);
-  if (!speeds) return report(speeds.error());
+  if (!speeds) return speeds.error();
   rows.insert(rows.end(), speeds->begin(), speeds->end());
+  return rows;
+}
+
+int run(const CodecBench& bench) {
+  std::vector<nlohmann::json> rows;
+  if (!bench.input.empty()) {
+    auto measured = file_rows(bench);
+    if (!measured) return report(measured.error());
+    rows = std::move(*measured);
+  }
+  if (bench.synthetic) {
+    if (const std::string absent = absent_codecs(); !absent.empty())
+      fmt::print(stderr, "kvcast: left out: {}\n", absent);
+    const auto measured = synthetic_rows({.runs = bench.runs});
+    rows.insert(rows.end(), measured.begin(), measured.end());
+  }
   if (bench.json) {
     fmt::print("{}\n", nlohmann::json{{"rows", rows}}.dump());
   } else {
@@ -237,9 +259,12 @@ void add_bench_codec(CLI::App& bench, int& exit_code) {
   auto params = std::make_shared<CodecBench>();
   CLI::App* command = bench.add_subcommand(
       "codec", "Bytes of layered against single-level coding, and coding speed, on a KV file");
-  command->add_option("KV", params->input, "KV cache as safetensors (kvcast prefill makes one)")
-      ->required()
-      ->check(CLI::ExistingFile);
+  CLI::Option* input =
+      command->add_option("KV", params->input, "KV cache as safetensors (kvcast prefill makes one)")
+          ->check(CLI::ExistingFile);
+  CLI::Option* synthetic = command->add_flag(
+      "--synthetic", params->synthetic,
+      "on symbols of known entropy: every implementation beside public codecs, in CPU time");
   command
       ->add_option("--chunk-tokens", params->chunk_tokens,
                    "chunk sizes to compare; speed is measured at the last")
@@ -254,8 +279,13 @@ void add_bench_codec(CLI::App& bench, int& exit_code) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   command->add_flag("--json", params->json, "one JSON object on stdout");
-  command->footer("Example: kvcast bench codec kv.safetensors --chunk-tokens 128 256 1024");
-  command->callback([params, &exit_code] { exit_code = run(*params); });
+  command->footer(
+      "Examples: kvcast bench codec kv.safetensors --chunk-tokens 128 256 1024\n"
+      "          kvcast bench codec --synthetic");
+  command->callback([params, input, synthetic, &exit_code] {
+    if (input->count() + synthetic->count() == 0) throw CLI::RequiredError("KV or --synthetic");
+    exit_code = run(*params);
+  });
 }
 
 }  // namespace kvcast::tools

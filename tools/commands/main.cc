@@ -2,6 +2,7 @@
 #include <exception>
 
 #include "tools/commands/command.h"
+#include "tools/commands/implementation_option.h"
 
 int main(int argc, char** argv) {
   CLI::App app(
@@ -10,6 +11,7 @@ int main(int argc, char** argv) {
       "plain files, play them into an engine before a time-to-first-token deadline.");
   app.set_version_flag("--version", "kvcast " KVCAST_VERSION);
   app.require_subcommand(1);
+  kvcast::tools::add_implementation_option(app);
   app.footer(
       "A first session:\n"
       "  kvcast prefill --model tests/data/pocket-lm --text story.txt --out kv.safetensors\n"
