@@ -25,9 +25,9 @@ int main(int argc, char** argv) {
 
   int exit_code = 0;
   using namespace kvcast::tools;
-  for (auto* add :
-       {add_prefill_command, add_pack_command, add_serve_command, add_play_command,
-        add_inspect_command, add_verify_command, add_calibrate_command, add_bench_command}) {
+  for (auto* add : {add_prefill_command, add_pack_command, add_serve_command, add_play_command,
+                    add_inspect_command, add_verify_command, add_calibrate_command,
+                    add_eval_command, add_bench_command}) {
     add(app, exit_code);
   }
   try {
