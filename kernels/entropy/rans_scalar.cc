@@ -16,20 +16,28 @@ RansEncoder::RansEncoder(uint32_t lanes) : lanes_(lanes) {
 
 template <typename TableOf>
 void RansEncoder::encode_run(TableOf table_of, uint32_t lanes, std::span<const uint8_t> symbols) {
+  // Room for a word a symbol: whether one is emitted is random, and a jump would be mispredicted.
+  size_t emitted = words_.size();
+  words_.resize(emitted + symbols.size());
+  uint16_t* const words = words_.data();
+  std::array<uint32_t, kLanes> states = states_;
   for (size_t i = symbols.size(); i > 0;) {
     for (uint32_t lane = lanes; lane > 0;) {
       --i;
       --lane;
       const AliasTable& table = table_of(i);
       const uint32_t frequency = table.frequency(symbols[i]);
-      uint32_t x = states_[lane];
-      if (x >> 20 >= frequency) {
-        words_.push_back(static_cast<uint16_t>(x));
-        x >>= kWordBits;
-      }
-      states_[lane] = (x / frequency << kProbabilityBits) + table.slot(symbols[i], x % frequency);
+      const uint32_t x = states[lane];
+      const bool emit = x >> 20 >= frequency;
+      words[emitted] = static_cast<uint16_t>(x);
+      emitted += emit;
+      const uint32_t rest = emit ? x >> kWordBits : x;
+      states[lane] =
+          (rest / frequency << kProbabilityBits) + table.slot(symbols[i], rest % frequency);
     }
   }
+  states_ = states;
+  words_.resize(emitted);
 }
 
 void RansEncoder::encode(const AliasTable& table, uint32_t lanes,

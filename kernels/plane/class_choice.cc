@@ -7,22 +7,46 @@
 
 namespace kvcast::kernels {
 
+namespace {
+
+// Adds `times` values to the counts.
+void add_value(int32_t finest, uint32_t times, uint32_t dropped_bits, SymbolCounts& counts) {
+  int32_t value = drop_bits(finest, dropped_bits);
+  if (value >= -SymbolCounts::kNear && value <= SymbolCounts::kNear) {
+    counts.near[static_cast<size_t>(value + SymbolCounts::kNear)] += times;
+  } else {
+    counts.far += times;
+    counts.wide |= value != static_cast<int16_t>(value);
+  }
+  for (uint32_t pass = 0; pass < dropped_bits; ++pass) {
+    const int32_t refined = drop_bits(finest, dropped_bits - 1 - pass);
+    counts.passes[pass][refinement_context(value)][refinement_symbol(value, refined)] += times;
+    value = refined;
+  }
+}
+
+constexpr uint32_t kSmall =
+    512;  // finest values -kSmall..kSmall-1 are counted before their symbols
+
+}  // namespace
+
 SymbolCounts count_symbols(std::span<const int32_t> q, uint32_t dropped_bits) {
   SymbolCounts counts;
   counts.passes.resize(dropped_bits);
-  for (const int32_t finest : q) {
-    int32_t value = drop_bits(finest, dropped_bits);
-    if (value >= -SymbolCounts::kNear && value <= SymbolCounts::kNear) {
-      ++counts.near[static_cast<size_t>(value + SymbolCounts::kNear)];
+  // Two tables, so that equal neighbours do not wait for each other's count.
+  std::array<std::array<uint32_t, 2 * kSmall>, 2> small{};
+  for (size_t i = 0; i < q.size(); ++i) {
+    const uint32_t index = static_cast<uint32_t>(q[i]) + kSmall;
+    if (index < 2 * kSmall) {
+      ++small[i % 2][index];
     } else {
-      ++counts.far;
-      counts.wide |= value != static_cast<int16_t>(value);
+      add_value(q[i], 1, dropped_bits, counts);
     }
-    for (uint32_t pass = 0; pass < dropped_bits; ++pass) {
-      const int32_t refined = drop_bits(finest, dropped_bits - 1 - pass);
-      ++counts.passes[pass][refinement_context(value)][refinement_symbol(value, refined)];
-      value = refined;
-    }
+  }
+  for (uint32_t index = 0; index < 2 * kSmall; ++index) {
+    const uint32_t times = small[0][index] + small[1][index];
+    const auto value = static_cast<int32_t>(index) - static_cast<int32_t>(kSmall);
+    if (times > 0) add_value(value, times, dropped_bits, counts);
   }
   return counts;
 }

@@ -80,18 +80,22 @@ std::vector<Stream> encode_base(const SectionShape& shape, std::span<const Class
                                 const QuantisedSection& section,
                                 std::span<const CodedGroup> order) {
   std::vector<uint8_t> symbols;
-  return encode_streams(
-      shape, order, kBaseStreamEntryBytes, [&](RansEncoder& encoder, const CodedGroup& group) {
-        const ClassTables& tables = classes[group.scale_class];
-        const auto q = section.group(shape, group.group);
-        symbols.resize(q.size());
-        for (size_t i = 0; i < q.size(); ++i) {
-          const int32_t value = drop_bits(q[i], section.dropped_bits);
-          symbols[i] = escapes(value, tables) ? tables.escape()
-                                              : static_cast<uint8_t>(value + tables.largest());
-        }
-        encoder.encode(tables.base, shape.lanes(group.group), symbols);
-      });
+  return encode_streams(shape, order, kBaseStreamEntryBytes,
+                        [&](RansEncoder& encoder, const CodedGroup& group) {
+                          const ClassTables& tables = classes[group.scale_class];
+                          const auto q = section.group(shape, group.group);
+                          symbols.resize(q.size());
+                          const int32_t largest = tables.largest();
+                          const uint32_t bits = section.dropped_bits;
+                          const uint8_t escape = tables.escape();
+                          // Without jumps, so that compilers vectorise it.
+                          for (size_t i = 0; i < q.size(); ++i) {
+                            const int32_t value = drop_bits(q[i], bits);
+                            const bool near = (value >= -largest) & (value <= largest);
+                            symbols[i] = near ? static_cast<uint8_t>(value + largest) : escape;
+                          }
+                          encoder.encode(tables.base, shape.lanes(group.group), symbols);
+                        });
 }
 
 }  // namespace
