@@ -1,3 +1,5 @@
+#include <array>
+#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -8,6 +10,18 @@
 
 namespace kvcast::kernels {
 namespace {
+
+// The sum of term(i) over i < count, in a fixed order that lets eight additions overlap.
+template <typename Term>
+double sum_of(size_t count, Term term) {
+  std::array<double, 8> parts{};
+  size_t i = 0;
+  for (; i + parts.size() <= count; i += parts.size()) {
+    for (size_t part = 0; part < parts.size(); ++part) parts[part] += term(i + part);
+  }
+  for (; i < count; ++i) parts[0] += term(i);
+  return std::accumulate(parts.begin(), parts.end(), 0.0);
+}
 
 // Adds one group's squared error at every level.
 void measure_error(const SectionCodec& codec, const ScaleClass& scale_class,
@@ -21,12 +35,10 @@ void measure_error(const SectionCodec& codec, const ScaleClass& scale_class,
     const uint32_t passes = codec.drop_bits[0] - bits;
     reconstruct({codec.step, codec.rounding, bits, scale_class.reconstruction[passes]}, values,
                 reconstructed);
-    double sum = 0;
-    for (size_t i = 0; i < y.size(); ++i) {
+    squared_error[level] += sum_of(y.size(), [&](size_t i) {
       const double error = double{y[i]} - double{bf16_to_f32(reconstructed[i])};
-      sum += error * error;
-    }
-    squared_error[level] += sum;
+      return error * error;
+    });
   }
 }
 
@@ -79,7 +91,7 @@ Checked<EncodedSection> encode_section(const Codec& codec, uint32_t group, Side 
                            std::span<const int32_t> q) {
     const ScaleClass& scale_class = codec.profile().classes[choice.scale_class];
     measure_error(*shape->codec, scale_class, y, q, encoded.squared_error);
-    for (const float value : y) encoded.energy += double{value} * double{value};
+    encoded.energy += sum_of(y.size(), [&](size_t i) { return double{y[i]} * double{y[i]}; });
   };
   const auto section = quantise_section(codec, *shape, ladder[0], *coefficients, measure);
   if (!section) return section.fault();
