@@ -341,6 +341,23 @@ TEST_F(PlayTest, ALostProfileLeavesText) {
   EXPECT_EQ(report->recomputed_tokens, 128u);
 }
 
+TEST_F(PlayTest, WaitsForAProfileThatComesLast) {
+  const Sample sample = make_sample();
+  for (const char* controller : {"layered", "fixed:0"}) {
+    ScriptedStore store(sample.files);
+    int asked = 0;
+    store.held = [&](const std::string& url) {
+      return url.find(sample.manifest.profile.digest.hex()) != url.npos && ++asked < 40;
+    };
+    params_.controller = controller;
+    params_.ttft_slo_ms = 1;
+    const auto report = run(sample, store);
+    ASSERT_TRUE(report) << report.error().message;
+    EXPECT_EQ(asked, 40);
+    expect_handed_over(sample);
+  }
+}
+
 TEST_F(PlayTest, AnEngineThatFailsLeavesTheNetwork) {
   const Sample sample = make_sample();
   ScriptedStore store(sample.files);

@@ -119,7 +119,7 @@ Status Session::decide() {
   look();
   const Choice choice = controller_.decide(seen_);
   decision_max_s_ = std::max(decision_max_s_, journal_.now_s() - seen_.now_s);
-  if (choice.freeze && !seen_.frozen) {
+  if (choice.freeze && !seen_.frozen && can_finish()) {
     freeze(choice);
     return decide();
   }
@@ -130,6 +130,12 @@ Status Session::decide() {
   if (waiting > 0 || recomputing_.chunk()) return {};
   hand_layers_over();
   return {};
+}
+
+// A freeze ends all transfers, so it has to wait for a profile that chunks in hand still need.
+bool Session::can_finish() const {
+  return decoding_.ready() || std::all_of(seen_.chunks.begin(), seen_.chunks.end(),
+                                          [](const ChunkState& chunk) { return chunk.in_sink(); });
 }
 
 std::chrono::nanoseconds Session::wait_time() const {

@@ -51,6 +51,7 @@ class Session {
   void apply_transfers(const Choice& choice);
   void apply_recompute(const Choice& choice);
   size_t apply_decodes(const Choice& choice);
+  bool can_finish() const;
   void freeze(const Choice& choice);
   void thaw();
   Status check_not_stuck() const;
