@@ -199,5 +199,43 @@ TEST(Implementations, RandomSectionsAreReadAsScalarDoes) {
   }
 }
 
+// Every implementation refuses what scalar refuses, and reads the rest as scalar does.
+TEST(Implementations, DamagedSectionsAreJudgedAsScalarDoes) {
+  std::mt19937 random(93);
+  int refused = 0;
+  constexpr int kTrials = 150;
+  for (int trial = 0; trial < kTrials; ++trial) {
+    const RandomSection section = random_section(random);
+    const Codec scalar(section.profile, Implementation::kScalar);
+    const auto encoded =
+        encode_section(scalar, 0, section.side, section.tokens, section.dtype, section.views());
+    ASSERT_TRUE(encoded.ok());
+    auto damaged = encoded->planes;
+    auto& plane = damaged[below(random, damaged.size())];
+    if (plane.empty()) continue;
+    if (below(random, 3) == 0) {
+      plane.resize(below(random, plane.size()));
+      plane.shrink_to_fit();
+    } else {
+      plane[below(random, plane.size())] ^= std::byte{static_cast<uint8_t>(1u << below(random, 8))};
+    }
+    const std::vector<std::span<const std::byte>> planes(damaged.begin(), damaged.end());
+    const auto expected = decode_coefficients(scalar, 0, section.side, section.tokens, planes);
+    refused += !expected.ok();
+    for (const Implementation implementation : implementations()) {
+      if (!runs_here(implementation)) continue;
+      const Codec codec(section.profile, implementation);
+      const auto decoded = decode_coefficients(codec, 0, section.side, section.tokens, planes);
+      ASSERT_EQ(decoded.ok(), expected.ok())
+          << implementation_name(implementation) << " "
+          << (expected.ok() ? decoded.fault().what : expected.fault().what);
+      if (expected) {
+        EXPECT_EQ(*decoded, *expected);
+      }
+    }
+  }
+  EXPECT_GT(refused, kTrials / 2);
+}
+
 }  // namespace
 }  // namespace kvcast::kernels
