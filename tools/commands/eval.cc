@@ -11,6 +11,7 @@
 #include "manifests/file.h"
 #include "tools/commands/command.h"
 #include "tools/commands/eval_report.h"
+#include "tools/commands/interrupt.h"
 #include "tools/commands/scratch_folder.h"
 #include "tools/engine/model.h"
 #include "tools/engine/prefill.h"
@@ -126,9 +127,13 @@ Status run_eval(const EvalOptions& options) {
   const ScratchFolder scratch;
   const auto schemes = make_schemes(options, *model, scratch.path());
   if (!schemes.ok()) return schemes.error();
-  auto rows = eval::evaluate(*model, *contexts, *schemes, options.params, [&](size_t done) {
-    fmt::print(stderr, "eval: {} of {} contexts\n", done, contexts->size());
-  });
+  const InterruptWatch interrupt;
+  auto rows = eval::evaluate(
+      *model, *contexts, *schemes, options.params,
+      [&](size_t done) {
+        fmt::print(stderr, "eval: {} of {} contexts (Ctrl-C: enough)\n", done, contexts->size());
+      },
+      interrupt.token());
   if (!rows.ok()) return rows.error();
   const auto& geometry = model->config();
   const uint64_t elements =
@@ -136,8 +141,8 @@ Status run_eval(const EvalOptions& options) {
   if (!options.svg.empty()) {
     const std::string svg =
         eval::plot_svg(*rows, elements,
-                       fmt::format("{}: {} contexts of {} tokens", model->name(), contexts->size(),
-                                   options.params.context_tokens));
+                       fmt::format("{}: {} contexts of {} tokens", model->name(),
+                                   rows->front().samples.size(), options.params.context_tokens));
     Status written = manifests::write_file_atomically(options.svg, std::as_bytes(std::span(svg)));
     if (!written.ok()) return written;
   }

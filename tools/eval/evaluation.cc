@@ -37,7 +37,8 @@ Result<std::vector<Row>> evaluate(const engine::Model& model,
                                   std::span<const std::vector<uint32_t>> contexts,
                                   std::span<const std::unique_ptr<Scheme>> schemes,
                                   const ContextParams& params,
-                                  const std::function<void(size_t done)>& on_context) {
+                                  const std::function<void(size_t done)>& on_context,
+                                  std::stop_token stop) {
   std::vector<Row> rows;
   for (size_t i = 0; i < contexts.size(); ++i) {
     const auto reference =
@@ -57,6 +58,7 @@ Result<std::vector<Row>> evaluate(const engine::Model& model,
       if (Status ran = scheme->run(*reference, emit); !ran.ok()) return ran.error();
     }
     on_context(i + 1);
+    if (stop.stop_requested()) break;
   }
   return rows;
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -27,11 +28,13 @@ manifests::Result<std::vector<std::vector<uint32_t>>> cut_contexts(const engine:
                                                                    const std::string& text,
                                                                    const ContextParams& params);
 
-// `on_context` is called after each context. One context in memory at a time.
+// `on_context` is called after each context. One context in memory at a time. `stop` ends it after
+// the context it is at, with the rows of those done.
 manifests::Result<std::vector<Row>> evaluate(const engine::Model& model,
                                              std::span<const std::vector<uint32_t>> contexts,
                                              std::span<const std::unique_ptr<Scheme>> schemes,
                                              const ContextParams& params,
-                                             const std::function<void(size_t done)>& on_context);
+                                             const std::function<void(size_t done)>& on_context,
+                                             std::stop_token stop = {});
 
 }  // namespace kvcast::eval

@@ -29,7 +29,7 @@ uint64_t deflated_bytes(const std::vector<unsigned char>& bytes) {
   if (bytes.empty()) return 0;
   uLongf size = compressBound(bytes.size());
   std::vector<unsigned char> to(size);
-  compress2(to.data(), &size, bytes.data(), bytes.size(), Z_BEST_COMPRESSION);
+  compress2(to.data(), &size, bytes.data(), bytes.size(), Z_DEFAULT_COMPRESSION);
   return size;
 }
 
