@@ -19,4 +19,5 @@ test_packages=(
   libgtest-dev libgmock-dev  # unit tests
   python3 python3-jsonschema # the manifest's schema
   nginx-light curl           # real peers of player and origin
+  qemu-user                  # the codec on CPUs without newer instructions
 )
