@@ -45,8 +45,9 @@ class DecodeEstimator {
   double work_ = 0, seconds_ = 0;
 };
 
-// Least squares of (1, n, n (p + n/2)) against measured seconds, pulled towards the engine's own
-// numbers as by one observation, or weakly towards a constant per token where it has none.
+// Least squares of (1, n, n (p + n/2)) against measured seconds, newer ones heavier, pulled towards
+// the engine's own numbers as by one observation, or weakly towards a constant per token where it
+// has none.
 class RecomputeEstimator {
  public:
   explicit RecomputeEstimator(std::optional<RecomputeCost> prior);
@@ -60,7 +61,7 @@ class RecomputeEstimator {
  private:
   struct Sample {
     double features[3];
-    double seconds;
+    double seconds, weight;
   };
   void solve();
   std::vector<Sample> samples_;

@@ -70,6 +70,11 @@ class LayeredPlan {
     return bytes;
   }
 
+  // Recomputation will be there, and with time to spare.
+  bool engine_in_time(uint32_t c) const {
+    return kWaitSlack * front_.finish_s(c) <= seen_.freeze_s - seen_.now_s;
+  }
+
   // Chunks before it leave their bases to recomputation for now.
   uint32_t first_that_cannot_wait() const {
     const double left_s = seen_.freeze_s - seen_.now_s;
@@ -78,7 +83,7 @@ class LayeredPlan {
     for (; c < seen_.chunks.size(); ++c) {
       if (seen_.chunks[c].recomputed) continue;
       bytes += static_cast<double>(missing_bytes(seen_.chunks[c]));
-      if (kWaitSlack * front_.finish_s(c) > left_s) break;
+      if (!engine_in_time(c)) break;
       if (bytes > kInsuredShare * left_s * seen_.rate_bytes_per_s) break;
     }
     return c;
@@ -106,7 +111,8 @@ class LayeredPlan {
       const ChunkState& chunk = seen_.chunks[c];
       if (chunk.recomputed) {
         cancel_planes(c, chunk.fetching, "recomputed meanwhile");
-      } else if (!chunk.in_hand() && front_.finish_s(c) < kOvertaken * all_here_s) {
+      } else if (!chunk.in_hand() && engine_in_time(c) &&
+                 front_.finish_s(c) < kOvertaken * all_here_s) {
         cancel_planes(c, chunk.fetching, "recomputation is sooner");
       } else if (in_hurry) {
         cancel_planes(c, chunk.fetching & ~floor_planes(chunk), "makes room for missing bases");
@@ -126,7 +132,8 @@ class LayeredPlan {
         const double arrival = arrival_s(chunk.ladder[plane].bytes);
         const bool known = seen_.rate_bytes_per_s > 0;
         const bool engine_sooner = front_.finish_s(c) < arrival - seen_.now_s;
-        if (known ? engine_sooner : choice_.recompute == c) continue;
+        const bool hedge = arrival <= seen_.freeze_s && !engine_in_time(c);
+        if (known ? engine_sooner && !hedge : choice_.recompute == c) continue;
         if (!room()) return false;
         start(c, plane, true,
               fmt::format("missing, from the back: {} bytes by {:.0f} ms at {:.3g} MB/s, freeze "

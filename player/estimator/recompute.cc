@@ -7,6 +7,7 @@ namespace kvcast::player {
 namespace {
 
 constexpr size_t kMostSamples = 64;  // the newest count
+constexpr double kForget = 0.85;     // weight of a sample against the next: machines change
 constexpr size_t kLatest = 8;        // of slowdown(): what the machine is like now
 
 // Thousands of tokens and millions of token positions, so that the features are of one size.
@@ -34,10 +35,11 @@ RecomputeEstimator::RecomputeEstimator(std::optional<RecomputeCost> prior)
 }
 
 void RecomputeEstimator::add(uint64_t begin, uint64_t end, double seconds) {
-  Sample sample{{}, seconds};
+  Sample sample{{}, seconds, 1};
   features_of(begin, end, sample.features);
   if (samples_.size() == kMostSamples) samples_.erase(samples_.begin());
   if (samples_.empty() && !has_prior_) prior_[1] = seconds / sample.features[1];
+  for (Sample& older : samples_) older.weight *= kForget;
   samples_.push_back(sample);
   solve();
 }
@@ -46,19 +48,22 @@ void RecomputeEstimator::add(uint64_t begin, uint64_t end, double seconds) {
 // coordinates converge in a few rounds. Each is pulled to its prior as by one typical sample.
 void RecomputeEstimator::solve() {
   constexpr int kRounds = 50;
-  double pull[3] = {};
-  for (int k = 0; k < 3; ++k) {
-    for (const Sample& sample : samples_) pull[k] += sample.features[k] * sample.features[k];
-    pull[k] /= static_cast<double>(samples_.size()) * (has_prior_ ? 1.0 : 20.0);
+  double pull[3] = {}, weights = 0;
+  for (const Sample& sample : samples_) {
+    weights += sample.weight;
+    for (int k = 0; k < 3; ++k) {
+      pull[k] += sample.weight * sample.features[k] * sample.features[k];
+    }
   }
+  for (double& each : pull) each /= weights * (has_prior_ ? 1.0 : 20.0);
   for (int round = 0; round < kRounds; ++round) {
     for (int k = 0; k < 3; ++k) {
       double above = pull[k] * prior_[k], below = pull[k];
       for (const Sample& sample : samples_) {
-        const double rest =
-            sample.seconds - dot(sample.features, cost_) + sample.features[k] * cost_[k];
-        above += sample.features[k] * rest;
-        below += sample.features[k] * sample.features[k];
+        const double feature = sample.features[k];
+        const double rest = sample.seconds - dot(sample.features, cost_) + feature * cost_[k];
+        above += sample.weight * feature * rest;
+        below += sample.weight * feature * feature;
       }
       cost_[k] = below > 0 ? std::max(0.0, above / below) : 0;
     }
