@@ -209,7 +209,7 @@ void print(const std::vector<nlohmann::json>& rows) {
                  row["chunk_tokens"].get<uint32_t>(), row["all_planes_bytes"].get<uint64_t>(),
                  row["finest_alone_bytes"].get<uint64_t>(), row["ratio"].get<double>());
     } else {
-      fmt::print("{:<52}{:<16}{:>9.3f} G elements/s {:>8.2f} GB/s out {:>7.3f} bits/element\n",
+      fmt::print("{:<57}{:<16}{:>9.3f} G elements/s {:>8.2f} GB/s out {:>7.3f} bits/element\n",
                  row["operation"].get<std::string>(), row["implementation"].get<std::string>(),
                  row["symbols_per_s"].get<double>() / 1e9,
                  row["bytes_out_per_s"].get<double>() / 1e9, row["bits_per_symbol"].get<double>());
