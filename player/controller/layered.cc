@@ -14,10 +14,10 @@ namespace {
 // under way still take: they share the link.
 constexpr double kOvertaken = 0.7;
 
-// A base may wait for recomputation that will be there this much sooner than the freeze, as long as
-// the link could bring all that wait in this share of the time left: then the engine may stop at
-// any moment. Bytes that would be recomputed over go to upgrades instead.
-constexpr double kWaitSlack = 1.25;
+// A base may wait for recomputation that would be in time even if it took this much longer, as long
+// as the link could bring all that wait in this share of the time left: then either may fail. Bytes
+// that would be recomputed over go to upgrades instead.
+constexpr double kWaitSlack = 2.0;
 constexpr double kInsuredShare = 0.5;
 
 // Upgrades make room when missing bases need more than this share of the time left.
