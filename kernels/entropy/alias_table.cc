@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <mutex>
 #include <numeric>
 #include <vector>
 
@@ -39,8 +40,14 @@ AliasBuckets build_alias_buckets(std::span<const uint16_t> frequency) {
   return buckets;
 }
 
+struct AliasTable::Built {
+  std::once_flag slots_once, slot_of_once;
+  std::vector<Slot> slots;
+  std::vector<uint16_t> slot_of;
+};
+
 AliasTable::AliasTable(std::span<const uint16_t> frequency)
-    : alphabet_(static_cast<uint32_t>(frequency.size())) {
+    : alphabet_(static_cast<uint32_t>(frequency.size())), built_(std::make_shared<Built>()) {
   bits_.fill(std::numeric_limits<float>::infinity());
   uint16_t first = 0;
   for (uint32_t i = 0; i < alphabet_; ++i) {
@@ -51,16 +58,39 @@ AliasTable::AliasTable(std::span<const uint16_t> frequency)
       bits_[i] = static_cast<float>(kProbabilityBits - std::log2(double{1} * frequency[i]));
     }
   }
-  const AliasBuckets buckets = build_alias_buckets(frequency);
+}
+
+// visit(slot, symbol, rank), slots ascending.
+template <typename Visit>
+void AliasTable::for_each_slot(Visit visit) const {
+  const AliasBuckets buckets = build_alias_buckets(std::span(frequency_).first(alphabet_));
   const uint32_t width = kSlots / buckets.count;
   std::array<uint32_t, kMaxAlphabet> position{};
   for (uint32_t slot = 0; slot < kSlots; ++slot) {
     const uint32_t bucket = slot / width;
     const uint32_t symbol = slot % width < buckets.divider[bucket] ? bucket : buckets.alias[bucket];
-    const uint32_t rank = position[symbol]++;
-    slots_[slot].bits = symbol | rank << 5 | uint32_t{frequency_[symbol]} << 17;
-    slot_of_[first_[symbol] + rank] = static_cast<uint16_t>(slot);
+    visit(slot, symbol, position[symbol]++);
   }
+}
+
+const Slot* AliasTable::slots() const {
+  std::call_once(built_->slots_once, [this] {
+    built_->slots.resize(kSlots);
+    for_each_slot([this](uint32_t slot, uint32_t symbol, uint32_t rank) {
+      built_->slots[slot].bits = symbol | rank << 5 | uint32_t{frequency_[symbol]} << 17;
+    });
+  });
+  return built_->slots.data();
+}
+
+const uint16_t* AliasTable::slot_of() const {
+  std::call_once(built_->slot_of_once, [this] {
+    built_->slot_of.resize(kSlots);
+    for_each_slot([this](uint32_t slot, uint32_t symbol, uint32_t rank) {
+      built_->slot_of[first_[symbol] + rank] = static_cast<uint16_t>(slot);
+    });
+  });
+  return built_->slot_of.data();
 }
 
 }  // namespace kvcast::kernels

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 
 #include "kernels/entropy/rans_format.h"
@@ -37,26 +38,33 @@ struct Slot {
 };
 static_assert(kMaxAlphabet <= 32 && kSlots <= 4096 && kSlots == kProbabilityScale);
 
-// Immutable once built; 24 KiB.
+// Immutable; copies share their slots, which are built at the first call that needs them (8 and 16
+// KiB; thread-safe), so that a decoder that keeps its tables in registers never pays for these.
 class AliasTable {
  public:
   explicit AliasTable(std::span<const uint16_t> frequency);
 
   uint32_t alphabet() const { return alphabet_; }
   uint32_t frequency(uint32_t symbol) const { return frequency_[symbol]; }
-  Slot at(uint32_t slot) const { return slots_[slot]; }
-  uint32_t slot(uint32_t symbol, uint32_t rank) const { return slot_of_[first_[symbol] + rank]; }
+  uint32_t first(uint32_t symbol) const { return first_[symbol]; }  // frequencies before it, summed
+
+  // For loops: ask once, index often. slots()[slot]; slot_of()[first(symbol) + rank].
+  const Slot* slots() const;
+  const uint16_t* slot_of() const;
 
   // What coding the symbol costs, in bits; infinite where its frequency is 0 or it is outside the
   // alphabet.
   float bits(uint32_t symbol) const { return bits_[symbol]; }
 
  private:
+  struct Built;
+  template <typename Visit>
+  void for_each_slot(Visit visit) const;
+
   uint32_t alphabet_;
   std::array<uint16_t, kMaxAlphabet> frequency_{}, first_{};
   std::array<float, kMaxAlphabet> bits_{};
-  std::array<Slot, kSlots> slots_{};
-  std::array<uint16_t, kSlots> slot_of_{};  // [first of the symbol + rank]
+  std::shared_ptr<Built> built_;
 };
 
 }  // namespace kvcast::kernels

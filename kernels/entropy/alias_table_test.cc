@@ -40,11 +40,11 @@ TEST(AliasTable, EveryRankOfEverySymbolHasOneSlot) {
     const AliasTable table(frequency);
     std::vector<uint32_t> seen(frequency.size(), 0);
     for (uint32_t slot = 0; slot < kSlots; ++slot) {
-      const Slot entry = table.at(slot);
+      const Slot entry = table.slots()[slot];
       ASSERT_LT(entry.symbol(), frequency.size());
       ASSERT_EQ(entry.frequency(), frequency[entry.symbol()]);
       ASSERT_EQ(entry.rank(), seen[entry.symbol()]++) << "ranks ascend with the slot";
-      ASSERT_EQ(table.slot(entry.symbol(), entry.rank()), slot);
+      ASSERT_EQ(table.slot_of()[table.first(entry.symbol()) + entry.rank()], slot);
     }
     for (uint32_t s = 0; s < frequency.size(); ++s) ASSERT_EQ(seen[s], frequency[s]);
   }
@@ -61,10 +61,10 @@ TEST(AliasTable, BucketsAgreeWithSlots) {
     for (uint32_t b = 0; b < buckets.count; ++b) {
       ASSERT_LE(buckets.divider[b], width);
       if (buckets.divider[b] > 0) {
-        ASSERT_EQ(table.at(b * width).symbol(), b);
+        ASSERT_EQ(table.slots()[b * width].symbol(), b);
       }
       if (buckets.divider[b] < width) {
-        ASSERT_EQ(table.at(b * width + width - 1).symbol(), buckets.alias[b]);
+        ASSERT_EQ(table.slots()[b * width + width - 1].symbol(), buckets.alias[b]);
       }
     }
   }

@@ -64,8 +64,8 @@ class RansDecoder {
 
  private:
   RansDecoder() = default;
-  template <typename TableOf>
-  Check decode_run(TableOf table_of, uint32_t lanes, std::span<uint8_t> symbols);
+  template <typename SlotsOf>
+  Check decode_run(SlotsOf slots_of, uint32_t lanes, std::span<uint8_t> symbols);
   Fault ran_out() const;
   size_t offset() const { return size_t{lanes_} * kStateBytes + word_ * kWordBytes; }
 

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <iterator>
 #include <string>
+#include <vector>
 
 #include "kernels/entropy/rans.h"
 
@@ -13,6 +14,15 @@ static_assert(std::endian::native == std::endian::little);
 RansEncoder::RansEncoder(uint32_t lanes) : lanes_(lanes) {
   states_.fill(kStateLow);
 }
+
+namespace {
+
+struct EncodingTable {
+  const AliasTable* table;
+  const uint16_t* slot_of;
+};
+
+}  // namespace
 
 template <typename TableOf>
 void RansEncoder::encode_run(TableOf table_of, uint32_t lanes, std::span<const uint8_t> symbols) {
@@ -25,15 +35,15 @@ void RansEncoder::encode_run(TableOf table_of, uint32_t lanes, std::span<const u
     for (uint32_t lane = lanes; lane > 0;) {
       --i;
       --lane;
-      const AliasTable& table = table_of(i);
-      const uint32_t frequency = table.frequency(symbols[i]);
+      const EncodingTable& coding = table_of(i);
+      const uint32_t frequency = coding.table->frequency(symbols[i]);
       const uint32_t x = states[lane];
       const bool emit = x >> 20 >= frequency;
       words[emitted] = static_cast<uint16_t>(x);
       emitted += emit;
       const uint32_t rest = emit ? x >> kWordBits : x;
-      states[lane] =
-          (rest / frequency << kProbabilityBits) + table.slot(symbols[i], rest % frequency);
+      states[lane] = (rest / frequency << kProbabilityBits) +
+                     coding.slot_of[coding.table->first(symbols[i]) + rest % frequency];
     }
   }
   states_ = states;
@@ -42,13 +52,16 @@ void RansEncoder::encode_run(TableOf table_of, uint32_t lanes, std::span<const u
 
 void RansEncoder::encode(const AliasTable& table, uint32_t lanes,
                          std::span<const uint8_t> symbols) {
-  encode_run([&](size_t) -> const AliasTable& { return table; }, lanes, symbols);
+  const EncodingTable coding{&table, table.slot_of()};
+  encode_run([&](size_t) -> const EncodingTable& { return coding; }, lanes, symbols);
 }
 
 void RansEncoder::encode(std::span<const AliasTable* const> tables,
                          std::span<const uint8_t> contexts, uint32_t lanes,
                          std::span<const uint8_t> symbols) {
-  encode_run([&](size_t i) -> const AliasTable& { return *tables[contexts[i]]; }, lanes, symbols);
+  std::vector<EncodingTable> coding;
+  for (const AliasTable* table : tables) coding.push_back({table, table->slot_of()});
+  encode_run([&](size_t i) -> const EncodingTable& { return coding[contexts[i]]; }, lanes, symbols);
 }
 
 std::vector<std::byte> RansEncoder::finish() const {
@@ -100,15 +113,15 @@ uint32_t advance(uint32_t x, Slot slot) {
 
 }  // namespace
 
-template <typename TableOf>
-Check RansDecoder::decode_run(TableOf table_of, uint32_t lanes, std::span<uint8_t> symbols) {
+template <typename SlotsOf>
+Check RansDecoder::decode_run(SlotsOf slots_of, uint32_t lanes, std::span<uint8_t> symbols) {
   std::array<uint32_t, kLanes> states = states_;
   const std::byte* const words = words_.data();
   size_t word = word_;
   const auto run_steps = [&](uint32_t step_lanes, size_t i) {
     for (; i < symbols.size() && word_count_ - word >= step_lanes; i += step_lanes) {
       for (uint32_t lane = 0; lane < step_lanes; ++lane) {
-        const Slot slot = table_of(i + lane).at(states[lane] % kSlots);
+        const Slot slot = slots_of(i + lane)[states[lane] % kSlots];
         const uint32_t x = advance(states[lane], slot);
         symbols[i + lane] = slot.symbol();
         const bool refill = x < kStateLow;
@@ -123,7 +136,7 @@ Check RansDecoder::decode_run(TableOf table_of, uint32_t lanes, std::span<uint8_
   size_t i = lanes == kLanes ? run_steps(kLanes, 0) : run_steps(lanes, 0);
   for (; i < symbols.size(); ++i) {
     uint32_t& x = states[i % lanes];
-    const Slot slot = table_of(i).at(x % kSlots);
+    const Slot slot = slots_of(i)[x % kSlots];
     x = advance(x, slot);
     symbols[i] = slot.symbol();
     if (x < kStateLow) {
@@ -137,14 +150,16 @@ Check RansDecoder::decode_run(TableOf table_of, uint32_t lanes, std::span<uint8_
 }
 
 Check RansDecoder::decode(const AliasTable& table, uint32_t lanes, std::span<uint8_t> symbols) {
-  return decode_run([&](size_t) -> const AliasTable& { return table; }, lanes, symbols);
+  const Slot* const slots = table.slots();
+  return decode_run([=](size_t) { return slots; }, lanes, symbols);
 }
 
 Check RansDecoder::decode(std::span<const AliasTable* const> tables,
                           std::span<const uint8_t> contexts, uint32_t lanes,
                           std::span<uint8_t> symbols) {
-  return decode_run([&](size_t i) -> const AliasTable& { return *tables[contexts[i]]; }, lanes,
-                    symbols);
+  std::vector<const Slot*> slots;
+  for (const AliasTable* table : tables) slots.push_back(table->slots());
+  return decode_run([&](size_t i) { return slots[contexts[i]]; }, lanes, symbols);
 }
 
 RansCursor RansDecoder::cursor() const {
