@@ -52,12 +52,6 @@ Checked<EncodedSection> encode_section(const Codec& codec, uint32_t group, Side 
                                        TokenRange tokens, DType dtype,
                                        std::span<const TensorView> layers);
 
-// The finest level's bytes without layers: one base section that drops no bits. For comparing what
-// layering costs.
-Checked<std::vector<std::byte>> encode_section_flat(const Codec& codec, uint32_t group, Side side,
-                                                    TokenRange tokens, DType dtype,
-                                                    std::span<const TensorView> layers);
-
 // Decodes planes 0..planes.size()-1 of a section and writes tokens.count tokens of the group's
 // layers as `dtype`, RoPE redone; sink tokens come from `sinks` (empty unless the chunk holds any).
 // On a fault the destination's contents are unspecified, and nothing outside it is touched.

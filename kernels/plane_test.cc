@@ -266,30 +266,6 @@ TEST(Plane, HugeValuesEscape) {
   }
 }
 
-TEST(Plane, FlatHoldsTheFinestLevel) {
-  std::mt19937 random(15);
-  for (int trial = 0; trial < 20; ++trial) {
-    const auto c = random_case(random);
-    const auto flat = encode_section_flat(c->codec, 0, c->section.side, c->section.tokens,
-                                          c->section.dtype, c->section.views());
-    ASSERT_TRUE(flat.ok());
-    Profile profile = c->section.profile;
-    profile.levels = 1;
-    for (SectionCodec& codec : profile.sections) codec.drop_bits = {0};
-    for (ScaleClass& scale_class : profile.classes) {
-      scale_class.passes.clear();
-      scale_class.reconstruction = {{0.5f, 0.5f}};
-    }
-    const Codec codec(profile);
-    const std::vector<std::span<const std::byte>> planes = {*flat};
-    const auto decoded = decode_coefficients(codec, 0, c->section.side, c->section.tokens, planes);
-    ASSERT_TRUE(decoded.ok()) << decoded.fault().what;
-    std::vector<uint16_t> expected(c->q.size());
-    reconstruct({c->shape.codec->step, c->shape.codec->rounding, 0, {0.5f, 0.5f}}, c->q, expected);
-    ASSERT_EQ(*decoded, expected);
-  }
-}
-
 TEST(Plane, NanAndInfinityAreRefusedByIndex) {
   std::mt19937 random(16);
   for (const float bad :

@@ -107,18 +107,4 @@ Checked<EncodedSection> encode_section(const Codec& codec, uint32_t group, Side 
   return encoded;
 }
 
-Checked<std::vector<std::byte>> encode_section_flat(const Codec& codec, uint32_t group, Side side,
-                                                    TokenRange tokens, DType dtype,
-                                                    std::span<const TensorView> layers) {
-  const auto shape = checked_shape(codec, group, side, tokens, layers.size());
-  if (!shape) return shape.fault();
-  const auto coefficients = load_coefficients(*shape, dtype, layers);
-  if (!coefficients) return coefficients.fault();
-  const auto section =
-      quantise_section(codec, *shape, 0, *coefficients,
-                       [](const ClassChoice&, std::span<const float>, std::span<const int32_t>) {});
-  if (!section) return section.fault();
-  return write_base(*shape, codec.tables().classes, *section);
-}
-
 }  // namespace kvcast::kernels

@@ -65,7 +65,8 @@ double layered_over_flat(uint32_t tokens) {
   const auto planes =
       *encode_section(layered, 0, section.side, section.tokens, section.dtype, section.views());
   const auto at_once =
-      *encode_section_flat(flat, 0, section.side, section.tokens, section.dtype, section.views());
+      encode_section(flat, 0, section.side, section.tokens, section.dtype, section.views())
+          ->planes[0];
   size_t bytes = 0;
   for (const auto& plane : planes.planes) bytes += plane.size();
   const double ratio = static_cast<double>(bytes) / static_cast<double>(at_once.size());
