@@ -11,6 +11,7 @@
 
 #include "manifests/file.h"
 #include "tools/commands/command.h"
+#include "tools/commands/token_ids.h"
 #include "tools/engine/dtype_names.h"
 #include "tools/engine/model.h"
 #include "tools/engine/prefill.h"
@@ -39,49 +40,17 @@ struct Summary {
   double seconds = 0;  // of prefill alone
 };
 
-Result<std::string> read_input(const std::string& path) {
+Result<std::string> read_text(const std::string& path) {
   Result<std::vector<std::byte>> bytes = manifests::read_file(path, kMaxInputBytes);
   if (!bytes.ok()) return bytes.error();
   return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
 }
 
-// A JSON list of ids, or ids separated by white space.
-Result<std::vector<uint32_t>> parse_token_ids(std::string text, const std::string& path) {
-  if (const size_t first = text.find_first_not_of(" \t\r\n");
-      first == std::string::npos || text[first] != '[') {
-    std::string list = "[";
-    bool within = false;
-    for (const char c : text) {
-      const bool space = c == ' ' || c == '\t' || c == '\r' || c == '\n';
-      if (!space && !within && list.size() > 1) list += ',';
-      if (!space) list += c;
-      within = !space;
-    }
-    text = list + "]";
-  }
-  const nlohmann::json ids = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!ids.is_array()) {
-    return Error{ErrorKind::kCorrupt,
-                 fmt::format("{}: neither a JSON list of token ids nor ids separated by white "
-                             "space",
-                             path)};
-  }
-  std::vector<uint32_t> tokens;
-  for (const nlohmann::json& id : ids) {
-    if (!id.is_number_unsigned() || id.get<uint64_t>() >= engine::kMaxVocabulary) {
-      return Error{ErrorKind::kCorrupt, fmt::format("{}: entry {} is {}, expected a token id", path,
-                                                    tokens.size(), id.dump())};
-    }
-    tokens.push_back(id.get<uint32_t>());
-  }
-  return tokens;
-}
-
 // Text begins with the model's first token, as its training texts did; ids are taken as they are.
 Result<std::vector<uint32_t>> read_tokens(const PrefillParams& params, const engine::Model& model) {
-  Result<std::string> input = read_input(params.text.empty() ? params.tokens : params.text);
+  if (params.text.empty()) return read_token_ids(params.tokens);
+  Result<std::string> input = read_text(params.text);
   if (!input.ok()) return input.error();
-  if (params.text.empty()) return parse_token_ids(std::move(*input), params.tokens);
   if (const size_t valid = engine::valid_utf8_bytes(*input); valid != input->size()) {
     return Error{ErrorKind::kCorrupt,
                  fmt::format("{}: not UTF-8 at byte {}; iconv converts other encodings",
