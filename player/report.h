@@ -61,8 +61,17 @@ using EventHandler = std::function<void(const PlayEvent&)>;  // on the session's
 std::string report_json(const PlayReport& report);
 std::string event_json(const PlayEvent& event);
 
-// DIR/report.json and DIR/events.jsonl.
+// A step of a link's true rate: from begin_s to the next step's.
+struct LinkRate {
+  double begin_s = 0;
+  double bytes_per_s = 0;
+};
+
+// DIR/report.json, DIR/events.jsonl, DIR/report.html (one self-contained page to look at) and
+// DIR/perfetto.json (to open in ui.perfetto.dev). `link` is the link's true rate where it is known:
+// a simulation, an emulated link.
 manifests::Status write_report(const std::string& dir, const PlayReport& report,
-                               const std::vector<PlayEvent>& events);
+                               const std::vector<PlayEvent>& events,
+                               const std::vector<LinkRate>& link = {});
 
 }  // namespace kvcast::player

@@ -129,6 +129,21 @@ class EndToEnd(unittest.TestCase):
         self.assertTrue(all(c["source"] == "network" and c["level"] == 1 for c in report["chunks"]))
         self.assertLess(report["bytes_fetched"], report["raw_bytes"] / 4)
 
+    def test_the_page_of_a_play_is_drawn_by_a_browser(self):
+        folder = os.path.join(self.work, "report")
+        self.play("--report", folder)
+        with open(os.path.join(folder, "perfetto.json")) as f:
+            self.assertTrue(any(event["ph"] == "X" for event in json.load(f)["traceEvents"]))
+        browser = shutil.which("chromium")
+        if not browser:
+            self.skipTest("no chromium")
+        page = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={self.work}/chromium",
+                               "--dump-dom", f"file://{folder}/report.html"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              text=True, timeout=120).stdout
+        self.assertRegex(page, r'<body data-drawn="[1-9]')    # set by the page's last statement
+        self.assertIn('aria-label="timeline of the play"', page)
+        self.assertGreaterEqual(page.count('class="chunk'), 6)
+
     def test_text_only_recomputes_everything(self):
         report = self.play("--controller", "text")
         self.assertEqual(report["recomputed_tokens"], self.prefill["tokens"])

@@ -19,5 +19,6 @@ test_packages=(
   libgtest-dev libgmock-dev  # unit tests
   python3 python3-jsonschema # the manifest's schema
   nginx-light curl           # real peers of player and origin
+  chromium                   # draws the report's page
   qemu-user                  # the codec on CPUs without newer instructions
 )

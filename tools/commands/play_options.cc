@@ -61,7 +61,8 @@ void add_play_options(CLI::App& command, PlayOptions& options) {
   command.add_option("--reference", options.reference,
                      "The uncompressed KV file: compares next-token distributions with it");
   command.add_option("--out", options.out, "KV file to write (safetensors)");
-  command.add_option("--report", options.report, "Folder for report.json and events.jsonl");
+  command.add_option("--report", options.report,
+                     "Folder for report.html, report.json, events.jsonl and perfetto.json");
   command.add_flag("--json", options.json, "Print the report as one JSON object");
   command.footer(
       "Examples:\n"
