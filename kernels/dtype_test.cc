@@ -96,9 +96,83 @@ TEST(DType, NaNsStayNaNs) {
   EXPECT_TRUE(std::isnan(f16_to_f32(f32_to_f16(payload_lost))));
 }
 
+// Value of an fp8 magnitude, specials read as if they were finite.
+double fp8_value(int magnitude, int mantissa_bits, int bias) {
+  const int exponent = magnitude >> mantissa_bits;
+  const int mantissa = magnitude & ((1 << mantissa_bits) - 1);
+  if (exponent == 0) return std::ldexp(mantissa, 1 - bias - mantissa_bits);
+  return std::ldexp((1 << mantissa_bits) + mantissa, exponent - bias - mantissa_bits);
+}
+
+struct Fp8 {
+  int mantissa_bits, bias, largest;
+  float (*widen)(uint8_t);
+  uint8_t (*narrow)(float);
+};
+constexpr Fp8 kFp8[] = {{3, 7, 0x7E, f8e4m3_to_f32, f32_to_f8e4m3},
+                        {2, 15, 0x7B, f8e5m2_to_f32, f32_to_f8e5m2}};
+
+TEST(DType, Fp8HasTheValuesOfItsDefinition) {
+  for (const Fp8& type : kFp8) {
+    for (int bits = 0; bits <= type.largest; ++bits) {
+      const double value = fp8_value(bits, type.mantissa_bits, type.bias);
+      ASSERT_EQ(type.widen(static_cast<uint8_t>(bits)), value);
+      ASSERT_EQ(type.widen(static_cast<uint8_t>(bits | 0x80)), -value);
+      ASSERT_EQ(type.narrow(static_cast<float>(value)), bits);
+      ASSERT_EQ(type.narrow(static_cast<float>(-value)), bits | 0x80);
+    }
+  }
+  EXPECT_EQ(f8e4m3_to_f32(0x7E), 448.0f);
+  EXPECT_EQ(f8e5m2_to_f32(0x7B), 57344.0f);
+  EXPECT_TRUE(std::signbit(f8e4m3_to_f32(0x80)));
+  EXPECT_EQ(f32_to_f8e5m2(-0.0f), 0x80);
+}
+
+TEST(DType, Fp8RoundsEveryMidpointToEven) {
+  for (const Fp8& type : kFp8) {
+    for (int bits = 0; bits < type.largest; ++bits) {
+      const double middle = (fp8_value(bits, type.mantissa_bits, type.bias) +
+                             fp8_value(bits + 1, type.mantissa_bits, type.bias)) /
+                            2;
+      const auto value = static_cast<float>(middle);
+      ASSERT_EQ(type.narrow(value), bits + bits % 2);
+      ASSERT_EQ(type.narrow(std::nextafterf(value, 0)), bits);
+      ASSERT_EQ(type.narrow(std::nextafterf(value, 1e9f)), bits + 1);
+    }
+  }
+}
+
+TEST(DType, Fp8SaturatesAndKeepsNaN) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const Fp8& type : kFp8) {
+    const float largest = type.widen(static_cast<uint8_t>(type.largest));
+    for (const float value : {largest * 1.01f, largest * 1.07f, largest * 2, 3e38f, infinity}) {
+      EXPECT_EQ(type.narrow(value), type.largest) << value;
+      EXPECT_EQ(type.narrow(-value), type.largest | 0x80) << value;
+    }
+    for (const uint32_t nan : {0x7F800001u, 0x7FC00000u, 0xFFFFFFFFu}) {
+      EXPECT_TRUE(std::isnan(type.widen(type.narrow(__builtin_bit_cast(float, nan)))));
+    }
+  }
+  EXPECT_TRUE(std::isnan(f8e4m3_to_f32(0x7F)));
+  EXPECT_TRUE(std::isnan(f8e4m3_to_f32(0xFF)));
+  for (const uint8_t nan : {uint8_t{0x7D}, uint8_t{0x7E}, uint8_t{0xFF}}) {
+    EXPECT_TRUE(std::isnan(f8e5m2_to_f32(nan)));
+  }
+  EXPECT_EQ(f8e5m2_to_f32(0x7C), infinity);
+  EXPECT_EQ(f8e5m2_to_f32(0xFC), -infinity);
+}
+
+TEST(DType, NamesAreThoseOfSafetensors) {
+  for (const DType dtype : kDTypes) EXPECT_EQ(dtype_from_name(dtype_name(dtype)), dtype);
+  EXPECT_EQ(dtype_from_name("F8_E4M3"), DType::kF8E4M3);
+  EXPECT_EQ(dtype_from_name("F8_E4M3FNUZ"), std::nullopt);
+  EXPECT_EQ(dtype_from_name(""), std::nullopt);
+}
+
 TEST(DType, RowsConvertAtAnyAlignment) {
   std::mt19937 random(2);
-  for (const DType dtype : {DType::kF16, DType::kBf16, DType::kF32}) {
+  for (const DType dtype : kDTypes) {
     std::vector<std::byte> bytes(1 + 37 * dtype_bytes(dtype));
     for (std::byte& byte : bytes) byte = static_cast<std::byte>(random() & 0x3F);
     std::vector<float> values(37);

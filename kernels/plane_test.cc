@@ -169,7 +169,7 @@ TEST(Plane, SectionsComeBackWithTheErrorOfTheirCoefficients) {
         norm += double{c->y[i]} * double{c->y[i]};
       }
       const double error = normalised_error(*c, destination, c->shape.sinks + t, source_norm);
-      const double element_type = c->section.dtype == DType::kBf16 ? 1.0 / 128 : 1.0 / 1024;
+      const double element_type = std::max(1.0 / 1024, double{last_place(c->section.dtype)});
       ASSERT_NEAR(error, std::sqrt(squared),
                   0.02 * std::sqrt(norm) + element_type * source_norm + 1e-3)
           << trial;

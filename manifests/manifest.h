@@ -51,7 +51,7 @@ struct ModelIdentity {
   std::string tokenizer;  // id of the tokenizer; may be empty
   std::string adapter;    // LoRA id; empty for none
   uint32_t layers = 0, key_heads = 0, key_dim = 0, value_heads = 0, value_dim = 0;
-  std::string dtype;  // "F16", "BF16", "F32"
+  std::string dtype;  // "F16", "BF16", "F32", "F8_E4M3", "F8_E5M2"
   std::optional<RopeParams> rope;
   bool operator==(const ModelIdentity&) const = default;
 };

@@ -141,7 +141,7 @@ const std::vector<Defect>& defects() {
       {"object_bytes", 16, {249}, "248 bytes here, but the header says 249"},
       {"first_token", 24, {0, 0, 0, 0, 0, 1}, "first token 1099511627776 at byte 24"},
       {"no_tokens", 32, {0}, "0 tokens at byte 32; expected 1 to 1048576"},
-      {"element_type", 36, {4}, "element type 4 at byte 36; expected 1 (F16), 2 (BF16)"},
+      {"element_type", 36, {6}, "element type 6 at byte 36; expected 1 (F16), 2 (BF16)"},
       {"reserved_37", 37, {1}, "reserved bytes 37 to 37 are not zero"},
       {"head_split", 50, {1}, "reserved bytes 48 to 55 are not zero"},
       {"header_hash", 56, {0, 0}, "the xxh3 at byte 56 does not match", false},

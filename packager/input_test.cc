@@ -62,6 +62,35 @@ TEST_F(Input, NamesTheFirstElementThatIsNotFinite) {
   }
 }
 
+TEST_F(Input, NamesAnFp8ElementThatIsNotFinite) {
+  struct Case {
+    kernels::DType dtype;
+    uint8_t bits;
+    const char* text;
+  };
+  for (const Case& c : {Case{kernels::DType::kF8E4M3, 0x7F, " is NaN"},
+                        Case{kernels::DType::kF8E4M3, 0xFF, " is NaN"},
+                        Case{kernels::DType::kF8E5M2, 0x7C, " is infinity"},
+                        Case{kernels::DType::kF8E5M2, 0xFC, " is -infinity"},
+                        Case{kernels::DType::kF8E5M2, 0x7E, " is NaN"}}) {
+    SyntheticKv kv;
+    kv.dtype = c.dtype;
+    auto tensors = synthetic_tensors(kv);
+    tensors[3][33 * 16 + 8 + 5] = std::byte{c.bits};
+    write_kv_file(params_.input, kv, tensors);
+    expect_error(ErrorKind::kCorrupt, AllOf(HasSubstr("layers.1.value[token 33, head 1, dim 5]"),
+                                            HasSubstr(c.text), HasSubstr("--exact")));
+  }
+  SyntheticKv kv;  // E4M3's largest values, where another type has NaN and infinity
+  kv.dtype = kernels::DType::kF8E4M3;
+  auto tensors = synthetic_tensors(kv);
+  tensors[3][33 * 16] = std::byte{0x7E};
+  tensors[3][33 * 16 + 1] = std::byte{0xF8};
+  write_kv_file(params_.input, kv, tensors);
+  const auto report = pack(params_);
+  EXPECT_TRUE(report.ok()) << report.error().message;
+}
+
 TEST_F(Input, NamesANonFiniteElementOfTheFirstChunk) {
   const SyntheticKv kv;
   auto tensors = synthetic_tensors(kv);

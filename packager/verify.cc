@@ -82,11 +82,8 @@ void verify_manifest(std::string_view json, const std::string& name, ObjectReade
   const auto profile = check_profile(*manifest, name, objects, report);
   if (!profile) return;
   const kernels::Codec codec(*profile);
-  const uint64_t raw_bytes = [&] {
-    const kernels::DType dtype =
-        manifest->model.dtype == "F32" ? kernels::DType::kF32 : kernels::DType::kBf16;
-    return manifest->tokens * profile->geometry.bytes_per_token(dtype);
-  }();
+  const kernels::DType dtype = *kernels::dtype_from_name(manifest->model.dtype);
+  const uint64_t raw_bytes = manifest->tokens * profile->geometry.bytes_per_token(dtype);
   if (manifest->raw_bytes != raw_bytes) {
     add_defect(report, name,
                fmt::format("raw_bytes is {}, expected {} for {} tokens", manifest->raw_bytes,

@@ -33,6 +33,7 @@ static_assert(KVCAST_PROMISE == static_cast<int>(kvcast::manifests::ErrorKind::k
 static_assert(KVCAST_CORRUPT == static_cast<int>(kvcast::manifests::ErrorKind::kCorrupt));
 static_assert(KVCAST_F16 == static_cast<int>(kvcast::kernels::DType::kF16));
 static_assert(KVCAST_F32 == static_cast<int>(kvcast::kernels::DType::kF32));
+static_assert(KVCAST_F8_E5M2 == static_cast<int>(kvcast::kernels::DType::kF8E5M2));
 static_assert(KVCAST_VALUE == static_cast<int>(kvcast::kernels::Side::kValue));
 
 std::string text(const char* string) {

@@ -40,7 +40,13 @@ enum {
 };
 typedef int32_t kvcast_status;
 
-enum { KVCAST_F16 = 1, KVCAST_BF16 = 2, KVCAST_F32 = 3 };
+enum {
+  KVCAST_F16 = 1,
+  KVCAST_BF16 = 2,
+  KVCAST_F32 = 3,
+  KVCAST_F8_E4M3 = 4, /* finite only: no infinity, as vLLM and safetensors have it */
+  KVCAST_F8_E5M2 = 5
+};
 enum { KVCAST_KEY = 0, KVCAST_VALUE = 1 };
 
 typedef struct kvcast_player kvcast_player;
@@ -91,7 +97,7 @@ void kvcast_params_init(kvcast_params* params, size_t size);
 typedef struct kvcast_shape {
   size_t size;
   uint32_t layers, key_heads, key_dim, value_heads, value_dim;
-  uint32_t dtype;    /* KVCAST_F16, KVCAST_BF16, KVCAST_F32 */
+  uint32_t dtype;    /* KVCAST_F16, KVCAST_BF16, ... */
   uint64_t tokens;   /* to come */
   const char* model; /* as the manifest names it; valid during prepare */
 } kvcast_shape;

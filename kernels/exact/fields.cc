@@ -39,6 +39,10 @@ void split_row(DType dtype, const std::byte* row, std::span<uint8_t> exponents,
       return split<uint16_t, 7, 8>(row, exponents, rest);
     case DType::kF32:
       return split<uint32_t, 23, 8>(row, exponents, rest);
+    case DType::kF8E4M3:
+      return split<uint8_t, 3, 4>(row, exponents, rest);
+    case DType::kF8E5M2:
+      return split<uint8_t, 2, 5>(row, exponents, rest);
   }
 }
 
@@ -51,6 +55,10 @@ void join_row(DType dtype, std::span<const uint8_t> exponents, std::span<const u
       return join<uint16_t, 7, 8>(exponents, rest, row);
     case DType::kF32:
       return join<uint32_t, 23, 8>(exponents, rest, row);
+    case DType::kF8E4M3:
+      return join<uint8_t, 3, 4>(exponents, rest, row);
+    case DType::kF8E5M2:
+      return join<uint8_t, 2, 5>(exponents, rest, row);
   }
 }
 

@@ -16,11 +16,24 @@ struct RestLayout {
   uint32_t high_bits() const { return bits % 8; }
 };
 constexpr RestLayout rest_layout(DType dtype) {
-  return {dtype == DType::kF16 ? 11u : dtype == DType::kBf16 ? 8u : 24u};
+  switch (dtype) {
+    case DType::kF16:
+      return {11};
+    case DType::kBf16:
+      return {8};
+    case DType::kF32:
+      return {24};
+    case DType::kF8E4M3:
+      return {4};
+    case DType::kF8E5M2:
+      return {3};
+  }
+  return {};
 }
 
 constexpr uint32_t exponent_count(DType dtype) {
-  return dtype == DType::kF16 ? 32 : 256;
+  if (dtype == DType::kF8E4M3) return 16;
+  return dtype == DType::kF16 || dtype == DType::kF8E5M2 ? 32 : 256;
 }
 
 // `row` holds exponents.size() elements of `dtype`, any alignment; rest.size() == exponents.size().

@@ -33,11 +33,28 @@ TEST(ExactGolden, WorkedExample) {
 
 constexpr uint32_t kTokens = 700, kChannels = 45;
 
+uint32_t mantissa_bits_of(DType dtype) {
+  switch (dtype) {
+    case DType::kF16:
+      return 10;
+    case DType::kBf16:
+      return 7;
+    case DType::kF32:
+      return 23;
+    case DType::kF8E4M3:
+      return 3;
+    case DType::kF8E5M2:
+      return 2;
+  }
+  return 0;
+}
+
 // Exponents around one a channel, now and then any bits at all; integers only, the same everywhere.
 Bytes tensor_of(DType dtype) {
   std::mt19937 random(2024);
-  const int mantissa_bits = dtype == DType::kF16 ? 10 : dtype == DType::kBf16 ? 7 : 23;
-  const uint32_t middle = dtype == DType::kF16 ? 12 : 120;
+  const bool narrow = dtype == DType::kF16 || dtype == DType::kF8E5M2;
+  const uint32_t mantissa_bits = mantissa_bits_of(dtype);
+  const uint32_t middle = dtype == DType::kF8E4M3 ? 5 : narrow ? 12 : 120;
   Bytes bytes;
   for (uint32_t i = 0; i < kTokens * kChannels; ++i) {
     const auto any = static_cast<uint32_t>(random());
@@ -60,7 +77,7 @@ std::string file_of(DType dtype) {
 }
 
 TEST(ExactGolden, GoodSections) {
-  for (const DType dtype : {DType::kF16, DType::kBf16, DType::kF32}) {
+  for (const DType dtype : kDTypes) {
     const Bytes tensor = tensor_of(dtype);
     const size_t stride = kChannels * dtype_bytes(dtype);
     const Bytes section =

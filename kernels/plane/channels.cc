@@ -126,7 +126,7 @@ void redo(const RopeTable& table, uint32_t row, std::span<float> head,
 
 void store_row(DType dtype, std::span<const float> row, std::byte* to,
                const TransformKernels* kernels) {
-  if (!kernels || dtype == DType::kF32) return store_f32(dtype, row, to);
+  if (!kernels || dtype == DType::kF32 || is_fp8(dtype)) return store_f32(dtype, row, to);
   (dtype == DType::kBf16 ? kernels->narrow_to_bf16 : kernels->narrow_to_f16)(row.data(), row.size(),
                                                                              to);
 }

@@ -146,9 +146,11 @@ TEST(Implementations, WriteAndReadAsScalarDoes) {
 void expect_close(const std::vector<float>& row, const std::vector<float>& expected, DType dtype) {
   float largest = 0;
   for (const float x : expected) largest = std::max(largest, std::abs(x));
-  const float place = dtype == DType::kBf16 ? 0x1p-7f : dtype == DType::kF16 ? 0x1p-10f : 0x1p-22f;
-  for (size_t i = 0; i < row.size(); ++i)
-    ASSERT_NEAR(row[i], expected[i], place * std::abs(expected[i]) + largest * 4e-6f) << i;
+  const float place = last_place(dtype), subnormal = is_fp8(dtype) ? 0x1p-9f : 0;
+  for (size_t i = 0; i < row.size(); ++i) {
+    ASSERT_NEAR(row[i], expected[i], place * std::abs(expected[i]) + largest * 4e-6f + subnormal)
+        << i;
+  }
 }
 
 void compare_kv(const RandomSection& section, const Codec& scalar, const Codec& codec,

@@ -99,7 +99,7 @@ RandomSection random_section(std::mt19937& random) {
   section.side = below(random, 2) == 0 ? Side::kKey : Side::kValue;
   section.tokens.begin = below(random, 2) == 0 ? 0 : below(random, 5000);
   section.tokens.count = 1 + below(random, below(random, 4) == 0 ? 5 : 300);
-  section.dtype = static_cast<DType>(1 + below(random, 3));
+  section.dtype = kDTypes[below(random, std::size(kDTypes))];
   const uint32_t channels = profile.geometry.channels(section.side);
   section.token_stride_bytes = channels * dtype_bytes(section.dtype) + 2 * below(random, 9);
   const SectionCodec& codec = profile.section(0, section.side);
@@ -118,6 +118,22 @@ RandomSection random_section(std::mt19937& random) {
     }
   }
   return section;
+}
+
+float last_place(DType dtype) {
+  switch (dtype) {
+    case DType::kF16:
+      return 0x1p-10f;
+    case DType::kBf16:
+      return 0x1p-7f;
+    case DType::kF32:
+      return 0x1p-22f;  // one more: RoPE and the transform add up in fp32
+    case DType::kF8E4M3:
+      return 0x1p-3f;
+    case DType::kF8E5M2:
+      return 0x1p-2f;
+  }
+  return 0;
 }
 
 Destination::Destination(const RandomSection& section)

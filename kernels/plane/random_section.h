@@ -31,6 +31,9 @@ struct RandomSection {
 // them, and of nothing else. Some channels are constant, some have outliers.
 RandomSection random_section(std::mt19937& random);
 
+// How far neighbouring values of the type lie apart, relative to the power of two below.
+float last_place(DType dtype);
+
 // Where a section is decoded to: bytes between the rows hold a pattern that must survive.
 class Destination {
  public:

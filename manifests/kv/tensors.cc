@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "manifests/json/document.h"
+#include "manifests/safetensors/element.h"
 
 namespace kvcast::manifests {
 namespace {
@@ -62,8 +63,8 @@ std::string shape_fault(const std::string& name, const TensorInfo& tensor, bool 
     return fmt::format("tensor {}, {} [{}]: {}", name, tensor.dtype, fmt::join(tensor.shape, ", "),
                        what);
   };
-  if (tensor.dtype != "F16" && tensor.dtype != "BF16" && tensor.dtype != "F32") {
-    return fault("expected element type F16, BF16 or F32");
+  if (!is_kv_dtype(tensor.dtype)) {
+    return fault("expected element type F16, BF16, F32, F8_E4M3 or F8_E5M2");
   }
   if (tensor.shape.size() != 3) return fault("expected the shape [tokens, kv_heads, head_dim]");
   const uint64_t tokens = tensor.shape[0], heads = tensor.shape[1], dim = tensor.shape[2];

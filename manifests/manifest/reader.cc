@@ -9,6 +9,7 @@
 #include "manifests/manifest/fields.h"
 #include "manifests/object.h"
 #include "manifests/prefix_hash.h"
+#include "manifests/safetensors/element.h"
 
 namespace kvcast::manifests {
 namespace {
@@ -68,8 +69,7 @@ ModelIdentity read_model(const JsonNode& node) {
   read_geometry(node.member("geometry"), model);
   const JsonNode dtype = node.member("dtype");
   model.dtype = dtype.string(1, 8);
-  dtype.expect(model.dtype == "F16" || model.dtype == "BF16" || model.dtype == "F32",
-               "\"F16\", \"BF16\" or \"F32\"");
+  dtype.expect(is_kv_dtype(model.dtype), "\"F16\", \"BF16\", \"F32\", \"F8_E4M3\" or \"F8_E5M2\"");
   model.rope = read_rope(node, model.key_dim);
   return model;
 }

@@ -159,9 +159,10 @@ std::string header_fault(const ObjectHeader& header) {
     return fmt::format("first token {} at byte 24; expected 0 in a profile or text",
                        header.token_begin);
   }
-  if (has_elements ? header.dtype < 1 || header.dtype > 3 : header.dtype != 0) {
-    return fmt::format("element type {} at byte 36; expected {}", header.dtype,
-                       has_elements ? "1 (F16), 2 (BF16) or 3 (F32)" : "0");
+  if (has_elements ? header.dtype < 1 || header.dtype > 5 : header.dtype != 0) {
+    return fmt::format(
+        "element type {} at byte 36; expected {}", header.dtype,
+        has_elements ? "1 (F16), 2 (BF16), 3 (F32), 4 (F8_E4M3) or 5 (F8_E5M2)" : "0");
   }
   const int geometry =
       header.layers | header.key_heads | header.key_dim | header.value_heads | header.value_dim;

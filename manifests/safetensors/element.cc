@@ -24,7 +24,13 @@ constexpr std::array<ElementType, 15> kElementTypes = {{{"F64", 8},
                                                         {"F8_E4M3", 1},
                                                         {"F8_E5M2", 1}}};
 
+constexpr std::array<std::string_view, 5> kKvTypes = {"F16", "BF16", "F32", "F8_E4M3", "F8_E5M2"};
+
 }  // namespace
+
+bool is_kv_dtype(std::string_view dtype) {
+  return std::find(kKvTypes.begin(), kKvTypes.end(), dtype) != kKvTypes.end();
+}
 
 std::optional<uint64_t> tensor_bytes(std::string_view dtype, std::span<const uint64_t> shape) {
   const auto type = std::find_if(kElementTypes.begin(), kElementTypes.end(),

@@ -142,10 +142,7 @@ void check_chunk(const manifests::Manifest& manifest, uint32_t chunk, const kern
   const kernels::Profile& profile = codec.profile();
   const TokenRange tokens{entry.token_begin,
                           static_cast<uint32_t>(entry.token_end - entry.token_begin)};
-  DType dtype = DType::kBf16;
-  for (const DType candidate : {DType::kF16, DType::kF32}) {
-    if (manifest.model.dtype == kernels::dtype_name(candidate)) dtype = candidate;
-  }
+  const DType dtype = *kernels::dtype_from_name(manifest.model.dtype);  // judged by the reader
   std::vector<LoadedObject> planes;
   bool complete = true;
   for (uint32_t plane = 0; plane < entry.planes.size(); ++plane) {

@@ -7,7 +7,8 @@ namespace {
 
 using kernels::DType;
 
-// An element is not finite when all bits of its exponent are set.
+// An element is not finite when all bits of its exponent are set; E4M3 has but one magnitude that
+// is not, NaN, so that there all bits below the sign count as exponent.
 template <typename Word>
 struct Layout {
   Word exponent, mantissa, sign;
@@ -15,6 +16,8 @@ struct Layout {
 constexpr Layout<uint16_t> kF16Layout{0x7C00, 0x03FF, 0x8000};
 constexpr Layout<uint16_t> kBf16Layout{0x7F80, 0x007F, 0x8000};
 constexpr Layout<uint32_t> kF32Layout{0x7F800000, 0x007FFFFF, 0x80000000};
+constexpr Layout<uint8_t> kE4M3Layout{0x7F, 0x7F, 0x80};
+constexpr Layout<uint8_t> kE5M2Layout{0x7C, 0x03, 0x80};
 
 template <typename Word>
 Word load(std::span<const std::byte> bytes, size_t element) {
@@ -52,21 +55,35 @@ void clear(Layout<Word> layout, std::span<std::byte> bytes) {
   }
 }
 
+template <typename Use>
+auto with_layout(DType dtype, Use use) {
+  switch (dtype) {
+    case DType::kF16:
+      return use(kF16Layout);
+    case DType::kBf16:
+      return use(kBf16Layout);
+    case DType::kF32:
+      return use(kF32Layout);
+    case DType::kF8E4M3:
+      return use(kE4M3Layout);
+    case DType::kF8E5M2:
+      break;
+  }
+  return use(kE5M2Layout);
+}
+
 }  // namespace
 
 std::optional<NonFinite> find_non_finite(DType dtype, std::span<const std::byte> bytes) {
-  if (dtype == DType::kF32) return find(kF32Layout, bytes);
-  return find(dtype == DType::kF16 ? kF16Layout : kBf16Layout, bytes);
+  return with_layout(dtype, [&](auto layout) { return find(layout, bytes); });
 }
 
 uint64_t count_non_finite(DType dtype, std::span<const std::byte> bytes) {
-  if (dtype == DType::kF32) return count(kF32Layout, bytes);
-  return count(dtype == DType::kF16 ? kF16Layout : kBf16Layout, bytes);
+  return with_layout(dtype, [&](auto layout) { return count(layout, bytes); });
 }
 
 void clear_non_finite(DType dtype, std::span<std::byte> bytes) {
-  if (dtype == DType::kF32) return clear(kF32Layout, bytes);
-  clear(dtype == DType::kF16 ? kF16Layout : kBf16Layout, bytes);
+  with_layout(dtype, [&](auto layout) { clear(layout, bytes); });
 }
 
 }  // namespace kvcast::packager

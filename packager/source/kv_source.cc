@@ -39,10 +39,7 @@ Result<KvSource> KvSource::open(const std::string& path) {
 Status KvSource::load_shape() {
   const manifests::ModelIdentity& model = info_.model;
   geometry_ = {model.layers, model.key_heads, model.key_dim, model.value_heads, model.value_dim};
-  for (const kernels::DType dtype :
-       {kernels::DType::kF16, kernels::DType::kBf16, kernels::DType::kF32}) {
-    if (model.dtype == kernels::dtype_name(dtype)) dtype_ = dtype;
-  }
+  dtype_ = *kernels::dtype_from_name(model.dtype);  // judged by describe_kv_file
   if (info_.tokens == 0) {
     return Error{ErrorKind::kCorrupt, fmt::format("{}: no tokens, nothing to package", path())};
   }

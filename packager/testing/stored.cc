@@ -36,9 +36,7 @@ Sections sections_of(std::span<const std::byte> bytes) {
 
 Stored::Stored(std::string tenant_root, const manifests::Manifest& manifest)
     : root_(std::move(tenant_root)), manifest_(manifest) {
-  dtype_ = manifest.model.dtype == "F32"   ? kernels::DType::kF32
-           : manifest.model.dtype == "F16" ? kernels::DType::kF16
-                                           : kernels::DType::kBf16;
+  dtype_ = kernels::dtype_from_name(manifest.model.dtype).value();
   auto profile = read_profile_object(load(manifest.profile), "profile");
   if (!profile.ok()) throw std::runtime_error(profile.error().message);
   profile_ = std::move(*profile);

@@ -80,7 +80,7 @@ SyntheticKv random_synthetic(std::mt19937_64& random) {
   };
   SyntheticKv kv;
   kv.geometry = {pick(1, 4), pick(1, 3), 2 * pick(1, 20), pick(1, 3), pick(1, 40)};
-  kv.dtype = static_cast<kernels::DType>(pick(1, 3));
+  kv.dtype = kernels::kDTypes[pick(0, 4)];
   kv.tokens = pick(1, 150);
   const char* const layouts[] = {"none", "half_split", "interleaved"};
   kv.rope = layouts[pick(0, 2)];

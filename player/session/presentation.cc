@@ -28,13 +28,6 @@ Error refused(const std::string& url, const std::string& what, const std::string
                            url, what, has, wants)};
 }
 
-std::optional<kernels::DType> dtype_of(const std::string& name) {
-  for (const auto dtype : {kernels::DType::kF16, kernels::DType::kBf16, kernels::DType::kF32}) {
-    if (name == kernels::dtype_name(dtype)) return dtype;
-  }
-  return std::nullopt;
-}
-
 Result<manifests::Manifest> fetch_manifest(Link& link, const std::string& url,
                                            std::stop_token stop) {
   DownloadRequest request;
@@ -75,11 +68,11 @@ Result<Presentation> check_presentation(manifests::Manifest manifest, const std:
   if (engine.geometry && *engine.geometry != geometry) {
     return refused(url, "the shape", shape_text(geometry), shape_text(*engine.geometry));
   }
-  const std::optional<kernels::DType> dtype = dtype_of(model.dtype);
+  const std::optional<kernels::DType> dtype = kernels::dtype_from_name(model.dtype);
   if (!dtype) {
     return Error{
         ErrorKind::kCorrupt,
-        fmt::format("{}: element type \"{}\" is none of F16, BF16, F32", url, model.dtype)};
+        fmt::format("{}: element type \"{}\" is unknown; use a newer kvcast", url, model.dtype)};
   }
   if (!params.exact && params.min_level >= manifest.levels) {
     return Error{ErrorKind::kUsage, fmt::format("{}: min_level {} asks for more than its {} levels",

@@ -101,7 +101,7 @@ const char* kind_name(manifests::ObjectKind kind) {
 }
 
 const char* dtype_name(uint8_t dtype) {
-  constexpr const char* kNames[] = {"", "F16", "BF16", "F32"};
+  constexpr const char* kNames[] = {"", "F16", "BF16", "F32", "F8_E4M3", "F8_E5M2"};
   return dtype < std::size(kNames) ? kNames[dtype] : "reserved";
 }
 

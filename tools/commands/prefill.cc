@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "kernels/dtype.h"
 #include "manifests/file.h"
 #include "tools/commands/command.h"
 #include "tools/commands/token_ids.h"
-#include "tools/engine/dtype_names.h"
 #include "tools/engine/model.h"
 #include "tools/engine/prefill.h"
 #include "tools/engine/saved_cache.h"
@@ -99,7 +99,7 @@ void show_progress(uint64_t done, uint64_t all, double seconds) {
 }
 
 Result<Summary> run_prefill(const PrefillParams& params) {
-  const std::optional<kernels::DType> dtype = engine::dtype_from_name(params.dtype);
+  const std::optional<kernels::DType> dtype = kernels::dtype_from_name(params.dtype);
   if (!dtype) return Error{ErrorKind::kUsage, fmt::format("--dtype {}: unknown", params.dtype)};
   Result<engine::Model> model = engine::Model::load(params.model);
   if (!model.ok()) return model.error();
@@ -158,7 +158,7 @@ void add_prefill_command(CLI::App& app, int& exit_code) {
   input->require_option(1);
   command->add_option("--out", params->out, "KV file to write (safetensors)")->required();
   command->add_option("--dtype", params->dtype, "Element type of the file")
-      ->transform(CLI::IsMember({"BF16", "F16", "F32"}, CLI::ignore_case))
+      ->transform(CLI::IsMember({"BF16", "F16", "F32", "F8_E4M3", "F8_E5M2"}, CLI::ignore_case))
       ->capture_default_str();
   command->add_option("--limit-tokens", params->limit_tokens, "Use the first N tokens only")
       ->check(CLI::PositiveNumber);

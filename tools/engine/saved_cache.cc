@@ -5,9 +5,9 @@
 #include <optional>
 #include <vector>
 
+#include "kernels/dtype.h"
 #include "manifests/kv_file.h"
 #include "manifests/safetensors_writer.h"
-#include "tools/engine/dtype_names.h"
 
 namespace kvcast::engine {
 namespace {
@@ -83,7 +83,7 @@ Result<uint64_t> save_cache(const std::string& path, const Model& model, const K
 Result<uint64_t> load_cache(const SafetensorsFile& file, const Model& model, KvCache& cache) {
   Result<manifests::KvFileInfo> info = manifests::describe_kv_file(file);
   if (!info.ok()) return info.error();
-  const std::optional<DType> dtype = dtype_from_name(info->model.dtype);
+  const std::optional<DType> dtype = kernels::dtype_from_name(info->model.dtype);
   if (!dtype || info->model.weights != model.weights_id()) {
     return Error{ErrorKind::kCorrupt,
                  fmt::format("{}: a {} cache of model {} (weights {}), expected {} (weights {})",

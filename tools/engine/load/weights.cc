@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "tools/engine/dtype_names.h"
+#include "kernels/dtype.h"
 
 namespace kvcast::engine {
 namespace {
@@ -36,8 +36,8 @@ class TensorReader {
                    std::vector<float>& values) {
     Result<TensorInfo> tensor = file_.tensor(name);
     if (!tensor.ok()) return tensor.error();
-    const std::optional<DType> dtype = dtype_from_name(tensor->dtype);
-    if (!dtype) {
+    const std::optional<DType> dtype = kernels::dtype_from_name(tensor->dtype);
+    if (!dtype || kernels::is_fp8(*dtype)) {
       return fault(name,
                    fmt::format("dtype {}, this engine reads F16, BF16 and F32", tensor->dtype));
     }

@@ -9,8 +9,8 @@
 #include <random>
 #include <stdexcept>
 
+#include "kernels/dtype.h"
 #include "manifests/safetensors.h"
-#include "tools/engine/dtype_names.h"
 
 namespace kvcast::engine::testing {
 namespace {
@@ -127,7 +127,7 @@ void write_model(TinyModel& model, const std::string& folder) {
   std::filesystem::copy_file(
       std::string(KVCAST_SOURCE_DIR) + "/tests/data/pocket-lm/tokenizer.json",
       folder + "/tokenizer.json", std::filesystem::copy_options::overwrite_existing);
-  const auto dtype = dtype_from_name(model.dtype);
+  const auto dtype = kernels::dtype_from_name(model.dtype);
   std::map<std::string, std::vector<std::byte>> bytes;
   std::vector<manifests::TensorToWrite> tensors;
   for (auto& [name, tensor] : model.tensors) {
