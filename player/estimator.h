@@ -1,5 +1,5 @@
-// What a play learns while it runs. Times are seconds of any monotonic clock; nothing here reads
-// one.
+// What a play learns while it runs about decoding and recomputing; about the link: throughput.h.
+// Times are seconds of any monotonic clock; nothing here reads one.
 #pragma once
 
 #include <cstdint>
@@ -9,31 +9,6 @@
 #include "player/recompute.h"
 
 namespace kvcast::player {
-
-// The link's rate: body bytes over the union of the intervals in which any transfer was receiving,
-// so that parallel transfers count once and waiting for first bytes not at all. Both sums forget
-// with a half-life of active time. Time to first byte apart: an exponential mean of samples.
-class ThroughputEstimator {
- public:
-  explicit ThroughputEstimator(double prior_bytes_per_s = 0, double half_life_s = 0.15);
-
-  void body_begins(double now_s, double ttfb_s);  // headers came
-  void data(double now_s, uint64_t bytes);
-  void body_ends(double now_s);            // complete, failed or cancelled after headers
-  double bytes_per_s(double now_s) const;  // 0: not known; falls while nothing comes
-  double ttfb_s() const { return ttfb_s_; }
-
- private:
-  struct Sums {
-    double bytes = 0, seconds = 0;
-  };
-  Sums at(double now_s) const;
-  double half_life_s_, prior_bytes_per_s_;
-  Sums sums_;
-  double last_s_ = 0, ttfb_s_ = 0;
-  uint64_t total_bytes_ = 0;
-  uint32_t receiving_ = 0;
-};
 
 // Work per second of one decode thread; work is Manifest's decode_cost, once per plane.
 class DecodeEstimator {

@@ -5,55 +5,6 @@
 namespace kvcast::player {
 namespace {
 
-TEST(Throughput, CountsParallelTransfersOnce) {
-  ThroughputEstimator link;
-  link.body_begins(1.0, 0.02);
-  link.body_begins(1.0, 0.02);
-  for (int i = 1; i <= 100; ++i) {
-    link.data(1.0 + 0.001 * i, 5000);
-    link.data(1.0 + 0.001 * i, 5000);
-  }
-  EXPECT_NEAR(link.bytes_per_s(1.1), 10e6, 0.2e6);
-}
-
-TEST(Throughput, LeavesWaitingForFirstBytesOut) {
-  ThroughputEstimator link;
-  double now = 0;
-  for (int transfer = 0; transfer < 20; ++transfer) {
-    now += 0.05;  // nothing is received meanwhile
-    link.body_begins(now, 0.05);
-    for (int i = 0; i < 10; ++i) link.data(now += 0.001, 4000);
-    link.body_ends(now);
-  }
-  EXPECT_NEAR(link.bytes_per_s(now + 1), 4e6, 0.1e6);
-  EXPECT_DOUBLE_EQ(link.ttfb_s(), 0.05);
-}
-
-TEST(Throughput, FallsWhileAnOpenTransferBringsNothing) {
-  ThroughputEstimator link(0, 0.1);
-  link.body_begins(0, 0.001);
-  for (int i = 1; i <= 200; ++i) link.data(0.001 * i, 10'000);
-  EXPECT_NEAR(link.bytes_per_s(0.2), 10e6, 0.5e6);
-  EXPECT_LT(link.bytes_per_s(0.4), 3e6);
-}
-
-TEST(Throughput, FollowsAChangeWithinAFewHalfLives) {
-  ThroughputEstimator link(0, 0.05);
-  link.body_begins(0, 0.001);
-  double now = 0;
-  for (int i = 0; i < 300; ++i) link.data(now += 0.001, 10'000);
-  for (int i = 0; i < 300; ++i) link.data(now += 0.001, 1'000);
-  EXPECT_NEAR(link.bytes_per_s(now), 1e6, 0.3e6);
-}
-
-TEST(Throughput, SaysItsPriorUntilItHasSeenEnough) {
-  ThroughputEstimator link(7e6);
-  EXPECT_EQ(link.bytes_per_s(0), 7e6);
-  link.body_begins(0, 0.01);
-  link.data(0.001, 1000);
-  EXPECT_EQ(link.bytes_per_s(0.1), 7e6);
-}
-
 TEST(Decode, IsSharedByThePool) {
   DecodeEstimator decode;
   EXPECT_EQ(decode.seconds(10, 2), 0);

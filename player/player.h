@@ -19,6 +19,7 @@
 #include "manifests/prefix_hash.h"
 #include "manifests/result.h"
 #include "player/download.h"
+#include "player/link_history.h"
 #include "player/recompute.h"
 #include "player/report.h"
 #include "player/sink.h"
@@ -55,6 +56,7 @@ struct PlayParams {
   bool finish_early = false;            // freeze as soon as every chunk has min_level
   std::optional<uint64_t> token_limit;  // only whole chunks of the first so many tokens
   double rate_prior_bytes_per_s = 0;    // 0: none
+  LinkHistory* history = nullptr;       // read at the start, added to at the end
   std::optional<int64_t> start_ns;      // of the transport's clock; absent: now
   EngineIdentity engine;
   DownloaderParams download;

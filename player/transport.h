@@ -43,8 +43,13 @@ struct ResponseHeaders {
   std::string etag;                                  // as sent, with quotes and any W/
   std::optional<uint64_t> age_s;                     // Age: an HTTP cache answered
   std::string cache_status;                          // Cache-Status (RFC 9211) as sent, or X-Cache
+  bool varnish_hit = false;                          // X-Varnish with two ids
+  // Of CMSD-Dynamic (CTA-5006), the nearest server's: what it estimates of this link.
+  std::optional<double> server_rate_bytes_per_s, server_rtt_s;
   int64_t ttfb_ns = 0;          // from the start of the transfer to its first header
-  bool new_connection = false;  // ttfb includes connecting
+  int64_t setup_ns = 0;         // of it, until the request could be sent; 0 on a kept connection
+  int64_t handshake_ns = 0;     // of it, the TCP handshake: one round trip
+  bool new_connection = false;  // setup and handshake are in ttfb
 };
 
 struct TransferFailure {

@@ -90,6 +90,7 @@ class EndToEnd(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.work = tempfile.mkdtemp(prefix="kvcast-e2e-")
+        os.environ["XDG_CACHE_HOME"] = os.path.join(cls.work, "cache")     # what plays remember of links
         cls.store = os.path.join(cls.work, "store")
         os.mkdir(cls.store)
         cls.kv = os.path.join(cls.store, "kv.safetensors")

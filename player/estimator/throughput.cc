@@ -1,51 +1,142 @@
+#include "player/throughput.h"
+
 #include <algorithm>
 #include <cmath>
-
-#include "player/estimator.h"
 
 namespace kvcast::player {
 namespace {
 
 constexpr uint64_t kLeastBytes = 16384;  // less says more about buffers than about the link
 constexpr double kLeastSeconds = 0.002;
-constexpr double kTtfbWeight = 0.25;  // of the newest sample
+constexpr double kPriorSeconds = 0.05;
+constexpr double kWindow_s = 0.02;
+constexpr double kWindowWeight = 0.2;   // of the newest window in the spread
+constexpr double kUnknownLogSd = 0.5;   // a link nothing is known of: within a factor 2.3 at 95%
+constexpr double kCachedBytes = 65536;  // of the newest that make the share of cached bytes
+constexpr double kMuted_s = 0.01;       // after a pause: buffers empty at memory speed
 
 }  // namespace
 
 ThroughputEstimator::ThroughputEstimator(double prior_bytes_per_s, double half_life_s)
-    : half_life_s_(half_life_s), prior_bytes_per_s_(prior_bytes_per_s) {}
-
-ThroughputEstimator::Sums ThroughputEstimator::at(double now_s) const {
-  if (receiving_ == 0 || now_s <= last_s_) return sums_;
-  const double passed = now_s - last_s_;
-  const double keep = std::exp2(-passed / half_life_s_);
-  return {sums_.bytes * keep, sums_.seconds * keep + passed};
+    : half_life_s_(half_life_s) {
+  set_prior({prior_bytes_per_s, kUnknownLogSd});
 }
 
-void ThroughputEstimator::body_begins(double now_s, double ttfb_s) {
-  sums_ = at(now_s);
-  last_s_ = now_s;
-  ++receiving_;
-  ttfb_s_ = ttfb_s_ == 0 ? ttfb_s : ttfb_s_ + kTtfbWeight * (ttfb_s - ttfb_s_);
+void ThroughputEstimator::set_prior(const Spread& rate) {
+  if (knows(tiers_[0]) || knows(tiers_[1])) return;
+  prior_ = rate;
+  for (TierState& tier : tiers_) {
+    if (rate.median > 0 && tier.total_bytes == 0) {
+      tier.sums = {rate.median * kPriorSeconds, kPriorSeconds};
+    }
+  }
 }
 
-void ThroughputEstimator::data(double now_s, uint64_t bytes) {
-  sums_ = at(now_s);
+ThroughputEstimator::Sums ThroughputEstimator::after(const Sums& sums, double passed_s) const {
+  const double keep = std::exp2(-passed_s / half_life_s_);
+  return {sums.bytes * keep, sums.seconds * keep + passed_s};
+}
+
+ThroughputEstimator::Sums ThroughputEstimator::at(size_t tier, double now_s) const {
+  const TierState& state = tiers_[tier];
+  const double from_s = std::max(last_s_, muted_until_s_);
+  if (state.receiving == 0 || paused_ || now_s <= from_s) return state.sums;
+  return after(state.sums, now_s - from_s);
+}
+
+double ThroughputEstimator::advance(double now_s) {
+  const double from_s = std::max(last_s_, muted_until_s_);
   last_s_ = std::max(last_s_, now_s);
-  sums_.bytes += static_cast<double>(bytes);
-  total_bytes_ += bytes;
+  return paused_ ? 0 : std::max(0.0, now_s - from_s);
 }
 
-void ThroughputEstimator::body_ends(double now_s) {
-  sums_ = at(now_s);
-  last_s_ = now_s;
-  if (receiving_ > 0) --receiving_;
+void ThroughputEstimator::pass(size_t tier, double passed_s) {
+  if (tiers_[tier].receiving == 0) return;
+  tiers_[tier].sums = after(tiers_[tier].sums, passed_s);
+  tiers_[tier].total_seconds += passed_s;
+}
+
+void ThroughputEstimator::body_begins(double now_s, Tier tier) {
+  const double passed_s = advance(now_s);
+  for (size_t t = 0; t < tiers_.size(); ++t) pass(t, passed_s);
+  ++tiers_[index(tier)].receiving;
+}
+
+void ThroughputEstimator::data(double now_s, uint64_t bytes, Tier tier) {
+  const bool muted = paused_ || now_s < muted_until_s_;
+  const double passed_s = advance(now_s);
+  pass(index(tier), passed_s);
+  if (muted) return;
+  TierState& state = tiers_[index(tier)];
+  state.sums.bytes += static_cast<double>(bytes);
+  state.total_bytes += bytes;
+  add_to_window(bytes, passed_s);
+  const double fresh = -std::expm1(-static_cast<double>(bytes) / kCachedBytes);
+  cached_share_ += fresh * ((tier == Tier::kCache ? 1.0 : 0.0) - cached_share_);
+}
+
+void ThroughputEstimator::body_ends(double now_s, Tier tier) {
+  const double passed_s = advance(now_s);
+  for (size_t t = 0; t < tiers_.size(); ++t) pass(t, passed_s);
+  uint32_t& receiving = tiers_[index(tier)].receiving;
+  if (receiving > 0) --receiving;
+}
+
+void ThroughputEstimator::pause(double now_s) {
+  const double passed_s = advance(now_s);
+  for (size_t t = 0; t < tiers_.size(); ++t) pass(t, passed_s);
+  paused_ = true;
+}
+
+void ThroughputEstimator::resume(double now_s) {
+  if (!paused_) return;
+  paused_ = false;
+  last_s_ = std::max(last_s_, now_s);
+  muted_until_s_ = now_s + kMuted_s;
+}
+
+void ThroughputEstimator::add_to_window(uint64_t bytes, double passed_s) {
+  window_.bytes += static_cast<double>(bytes);
+  window_.seconds += passed_s;
+  if (window_.seconds < kWindow_s || window_.bytes < kLeastBytes) return;
+  const double sample = std::log(window_.bytes / window_.seconds);
+  window_ = {};
+  if (windows_++ == 0) {
+    log_mean_ = sample;
+    log_variance_ = prior_.log_sd * prior_.log_sd;
+    return;
+  }
+  const double off = sample - log_mean_;
+  log_mean_ += kWindowWeight * off;
+  log_variance_ = (1 - kWindowWeight) * (log_variance_ + kWindowWeight * off * off);
+}
+
+bool ThroughputEstimator::knows(const TierState& tier) const {
+  return tier.total_bytes >= kLeastBytes && tier.total_seconds >= kLeastSeconds;
+}
+
+double ThroughputEstimator::bytes_per_s(double now_s, Tier tier) const {
+  const Sums sums = at(index(tier), now_s);
+  const TierState& state = tiers_[index(tier)];
+  if (state.total_bytes < kLeastBytes || sums.seconds < kLeastSeconds) return 0;
+  return sums.bytes / sums.seconds;
 }
 
 double ThroughputEstimator::bytes_per_s(double now_s) const {
-  const Sums sums = at(now_s);
-  if (total_bytes_ < kLeastBytes || sums.seconds < kLeastSeconds) return prior_bytes_per_s_;
-  return sums.bytes / sums.seconds;
+  const double origin = bytes_per_s(now_s, Tier::kOrigin);
+  const double cache = bytes_per_s(now_s, Tier::kCache);
+  if (origin <= 0 && cache <= 0) return prior_.median;
+  if (origin <= 0 || cache <= 0) return std::max(origin, cache);
+  return 1 / (cached_share_ / cache + (1 - cached_share_) / origin);
+}
+
+Spread ThroughputEstimator::spread(double now_s) const {
+  const double sd = windows_ == 0 ? prior_.log_sd : std::sqrt(log_variance_);
+  return {bytes_per_s(now_s), sd};
+}
+
+double ThroughputEstimator::cached_share() const {
+  return cached_share_;
 }
 
 }  // namespace kvcast::player

@@ -1,17 +1,103 @@
 #include "player/session/link.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <utility>
+
+#include "player/transport/url.h"
 
 namespace kvcast::player {
+namespace {
+
+// A manifest's bytes are counted unpacked, and they are few: no measure of the link.
+bool measures(const Want& want) {
+  return want.kind != Want::Kind::kManifest;
+}
+
+constexpr uint64_t kCarriedMost = 1u << 20;
+
+}  // namespace
+
+Link::~Link() {
+  if (history_ == nullptr) return;
+  const double now_s = journal_.now_s();
+  for (const auto& [name, host] : hosts_) {
+    LinkRecord seen;
+    seen.rate_bytes_per_s = {host.throughput.bytes_per_s(now_s, Tier::kOrigin),
+                             host.throughput.spread(now_s).log_sd};
+    if (host.ttfb.samples() > 0) seen.ttfb_s = host.ttfb.spread();
+    seen.rtt_s = host.rtt_s;
+    history_->learn(name, seen, wall_clock_s_);
+  }
+}
 
 void Link::start(const Want& want, DownloadRequest request) {
-  Running running{want, request.name, request.object ? request.object->bytes : 0};
+  Running running{want, request.name, request.object ? request.object->bytes : 0, 0, {}};
   running_.emplace(downloader_.start(std::move(request)), std::move(running));
 }
 
+// The first request to a host brings what earlier plays learned of it.
+void Link::meet(const std::string& name) {
+  const auto [host, is_new] = hosts_.try_emplace(name);
+  if (!is_new || history_ == nullptr) return;
+  const auto record = history_->find(name, wall_clock_s_);
+  if (!record) return;
+  if (record->rate_bytes_per_s.median > 0) throughput_.set_prior(record->rate_bytes_per_s);
+  ttfb_.set_prior(record->ttfb_s);
+  host->second.rtt_s = record->rtt_s;
+  if (rtt_s_ == 0) rtt_s_ = record->rtt_s;
+  journal_.note(
+      "prior", {}, {},
+      fmt::format("earlier plays saw {:.3g} MB/s and {:.1f} ms to the first byte from {}",
+                  record->rate_bytes_per_s.median * 1e-6, record->ttfb_s.median * 1e3, name),
+      {{"rate_bytes_per_s", record->rate_bytes_per_s.median},
+       {"ttfb_ms", record->ttfb_s.median * 1e3},
+       {"rtt_ms", record->rtt_s * 1e3}});
+}
+
+void Link::enter_body(Running& running, const DownloadEvent& event) {
+  const ResponseHeaders& headers = event.headers;
+  const double time_s = journal_.seconds(event.time_ns);
+  const double ttfb_s = static_cast<double>(headers.ttfb_ns - headers.setup_ns) * 1e-9;
+  leave_body(running, time_s);
+  running.body = Body{tier_of(headers), host_of(event.url)};
+  Host& host = hosts_[running.body->host];
+  ttfb_.add(ttfb_s);
+  if (running.body->tier == Tier::kOrigin) host.ttfb.add(ttfb_s);
+  if (headers.handshake_ns > 0) {
+    const double rtt_s = static_cast<double>(headers.handshake_ns) * 1e-9;
+    host.rtt_s = host.rtt_s > 0 ? std::min(host.rtt_s, rtt_s) : rtt_s;
+    rtt_s_ = rtt_s_ > 0 ? std::min(rtt_s_, rtt_s) : rtt_s;
+  }
+  if (headers.server_rate_bytes_per_s) throughput_.set_prior({*headers.server_rate_bytes_per_s, 1});
+  const bool cached = running.body->tier == Tier::kCache;
+  note("response", running, event,
+       {{"status", headers.status},
+        {"cached", cached ? 1 : 0},
+        {"age_s", static_cast<double>(headers.age_s.value_or(0))},
+        {"first_byte_ms", ttfb_s * 1e3},
+        {"setup_ms", static_cast<double>(headers.setup_ns) * 1e-6}});
+  if (!measures(running.want)) return;
+  throughput_.body_begins(time_s, running.body->tier);
+  host.throughput.body_begins(time_s, running.body->tier);
+}
+
+void Link::take_data(Running& running, const DownloadEvent& event) {
+  if (running.body && measures(running.want)) {
+    const double time_s = journal_.seconds(event.time_ns);
+    throughput_.data(time_s, event.new_bytes, running.body->tier);
+    hosts_[running.body->host].throughput.data(time_s, event.new_bytes, running.body->tier);
+  }
+  running.received_bytes = event.received_bytes;
+  count(running, event.new_bytes);
+}
+
 void Link::leave_body(Running& running, double time_s) {
-  if (running.in_body) throughput_.body_ends(time_s);
-  running.in_body = false;
+  const auto body = std::exchange(running.body, std::nullopt);
+  if (!body || !measures(running.want)) return;
+  throughput_.body_ends(time_s, body->tier);
+  hosts_[body->host].throughput.body_ends(time_s, body->tier);
 }
 
 void Link::count(const Running& running, uint64_t new_bytes) {
@@ -40,6 +126,11 @@ void Link::cancel_all() {
   running_.clear();
 }
 
+LinkForecast Link::forecast() const {
+  return {throughput_.spread(journal_.now_s()), ttfb_.spread(), rtt_s_,
+          std::min(bytes_fetched_, kCarriedMost)};
+}
+
 uint64_t Link::in_flight_bytes() const {
   uint64_t bytes = 0;
   for (const auto& [id, running] : running_) {
@@ -48,17 +139,20 @@ uint64_t Link::in_flight_bytes() const {
   return bytes;
 }
 
-void Link::note(std::string_view what, const Running& running, const DownloadEvent& event) {
+void Link::note(std::string_view what, const Running& running, const DownloadEvent& event,
+                Numbers more) {
   const bool plane = running.want.kind == Want::Kind::kPlane;
   std::string reason = event.name;
   if (!event.reason.empty()) reason += ": " + event.reason;
   if (!event.url.empty()) reason += " (" + event.url + ")";
+  Numbers numbers = {{"attempt", event.attempt},
+                     {"received_bytes", static_cast<double>(event.received_bytes)},
+                     {"rate_bytes_per_s", rate_bytes_per_s()},
+                     {"ttfb_ms", ttfb_s() * 1e3}};
+  numbers.insert(numbers.end(), more.begin(), more.end());
   journal_.note(what, plane ? std::optional(running.want.chunk) : std::nullopt,
                 plane ? std::optional(running.want.plane) : std::nullopt, std::move(reason),
-                {{"attempt", event.attempt},
-                 {"received_bytes", static_cast<double>(event.received_bytes)},
-                 {"rate_bytes_per_s", rate_bytes_per_s()},
-                 {"ttfb_ms", throughput_.ttfb_s() * 1e3}});
+                std::move(numbers));
 }
 
 std::optional<Link::Outcome> Link::take(DownloadEvent& event) {
@@ -69,22 +163,21 @@ std::optional<Link::Outcome> Link::take(DownloadEvent& event) {
   switch (event.kind) {
     case DownloadEvent::Kind::kStarted:
       ++requests_;
+      meet(host_of(event.url));
       return std::nullopt;
     case DownloadEvent::Kind::kHeaders:
-      leave_body(running, time_s);
-      throughput_.body_begins(time_s, static_cast<double>(event.headers.ttfb_ns) * 1e-9);
-      running.in_body = true;
+      enter_body(running, event);
       return std::nullopt;
     case DownloadEvent::Kind::kData:
-      throughput_.data(time_s, event.new_bytes);
-      running.received_bytes = event.received_bytes;
-      count(running, event.new_bytes);
+      take_data(running, event);
       return std::nullopt;
     case DownloadEvent::Kind::kRetry:
       ++retries_;
       leave_body(running, time_s);
       running.received_bytes = event.received_bytes;
-      note("retry", running, event);
+      note("retry", running, event,
+           {{"status", event.http_status},
+            {"pause_ms", static_cast<double>(event.retry_at_ns - event.time_ns) * 1e-6}});
       return std::nullopt;
     case DownloadEvent::Kind::kComplete:
     case DownloadEvent::Kind::kFailed:

@@ -1,5 +1,5 @@
-// Downloads of one play with what they teach about the link: rate, time to first byte, bytes under
-// way. One thread.
+// Downloads of one play with what they teach about the link: rate by tier, time to first byte,
+// bytes under way. Everything that happens to a request is an event with its numbers. One thread.
 #pragma once
 
 #include <chrono>
@@ -10,8 +10,9 @@
 #include <vector>
 
 #include "player/download.h"
-#include "player/estimator.h"
+#include "player/link_history.h"
 #include "player/session/journal.h"
+#include "player/throughput.h"
 
 namespace kvcast::player {
 
@@ -30,9 +31,17 @@ class Link {
     std::optional<manifests::Error> error;  // failed for good
   };
 
-  // Both must outlive it.
-  Link(Downloader& downloader, const Journal& journal, double rate_prior_bytes_per_s)
-      : downloader_(downloader), journal_(journal), throughput_(rate_prior_bytes_per_s) {}
+  // All must outlive it; `history` may be null. `wall_clock_s`: seconds since 1970, for its ages.
+  Link(Downloader& downloader, const Journal& journal, double rate_prior_bytes_per_s,
+       LinkHistory* history = nullptr, int64_t wall_clock_s = 0)
+      : downloader_(downloader),
+        journal_(journal),
+        history_(history),
+        wall_clock_s_(wall_clock_s),
+        throughput_(rate_prior_bytes_per_s) {}
+  ~Link();  // leaves in the history what was learned
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
 
   void start(const Want& want, DownloadRequest request);
   void cancel(const Want& want);
@@ -42,7 +51,8 @@ class Link {
   std::vector<Outcome> poll(std::chrono::nanoseconds max_wait);
 
   double rate_bytes_per_s() const { return throughput_.bytes_per_s(journal_.now_s()); }
-  double ttfb_s() const { return throughput_.ttfb_s(); }
+  double ttfb_s() const { return ttfb_.spread().median; }
+  LinkForecast forecast() const;  // for the next object, on a kept connection
   uint64_t in_flight_bytes() const;
   uint32_t running() const { return static_cast<uint32_t>(running_.size()); }
 
@@ -55,20 +65,39 @@ class Link {
   uint32_t failures() const { return failures_; }
 
  private:
+  struct Body {  // of one attempt, that is being received
+    Tier tier = Tier::kOrigin;
+    std::string host;
+  };
   struct Running {
     Want want;
     std::string name;
     uint64_t expected_bytes = 0, received_bytes = 0;
-    bool in_body = false;
+    std::optional<Body> body;
   };
-  void note(std::string_view what, const Running& running, const DownloadEvent& event);
+  struct Host {
+    ThroughputEstimator throughput;
+    LatencyEstimator ttfb;
+    double rtt_s = 0;
+  };
+  using Numbers = std::vector<std::pair<std::string_view, double>>;
+  void note(std::string_view what, const Running& running, const DownloadEvent& event,
+            Numbers more = {});
   void count(const Running& running, uint64_t new_bytes);
+  void meet(const std::string& host);
+  void enter_body(Running& running, const DownloadEvent& event);
+  void take_data(Running& running, const DownloadEvent& event);
   void leave_body(Running& running, double time_s);
   std::optional<Outcome> take(DownloadEvent& event);
 
   Downloader& downloader_;
   const Journal& journal_;
+  LinkHistory* history_;
+  int64_t wall_clock_s_;
   ThroughputEstimator throughput_;
+  LatencyEstimator ttfb_;
+  double rtt_s_ = 0;
+  std::map<std::string, Host> hosts_;
   std::map<DownloadId, Running> running_;
   std::vector<uint64_t> chunk_bytes_;
   uint64_t bytes_fetched_ = 0;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <ctime>
 
 #include "player/player.h"
 #include "player/session/link.h"
@@ -78,7 +79,7 @@ Result<PlayReport> play(Transport& transport, const Source& source, const PlayPa
   limits.max_parallel = std::max(1u, params.connections);
   Downloader downloader(transport, limits);
   downloader.set_deadline(journal.start_ns() + static_cast<int64_t>(params.ttft_slo_ms * 1e6));
-  Link link(downloader, journal, params.rate_prior_bytes_per_s);
+  Link link(downloader, journal, params.rate_prior_bytes_per_s, params.history, std::time(nullptr));
 
   const auto presentation = open_presentation(downloader, link, journal, source, params, stop);
   if (!presentation) return presentation.error();

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <ctime>
 
 #include "manifests/kv_file.h"
 #include "manifests/safetensors.h"
@@ -84,7 +85,7 @@ Result<PlayReport> play_raw(Transport& transport, const std::string& url, const 
   const std::stop_callback wake(stop, [&transport] { transport.wake(); });
   Downloader downloader(transport, params.download);
   downloader.set_deadline(journal.start_ns() + static_cast<int64_t>(params.ttft_slo_ms * 1e6));
-  Link link(downloader, journal, params.rate_prior_bytes_per_s);
+  Link link(downloader, journal, params.rate_prior_bytes_per_s, params.history, std::time(nullptr));
 
   const auto file = fetch(link, url, stop);
   if (!file) return file.error();

@@ -150,6 +150,14 @@ void CurlTransfer::headers_complete() {
   long connects = 0;
   curl_easy_getinfo(easy_.get(), CURLINFO_NUM_CONNECTS, &connects);
   response_.headers.new_connection = connects > 0;
+  if (connects > 0) {
+    curl_off_t resolved_us = 0, connected_us = 0, ready_us = 0;
+    curl_easy_getinfo(easy_.get(), CURLINFO_NAMELOOKUP_TIME_T, &resolved_us);
+    curl_easy_getinfo(easy_.get(), CURLINFO_CONNECT_TIME_T, &connected_us);
+    curl_easy_getinfo(easy_.get(), CURLINFO_PRETRANSFER_TIME_T, &ready_us);
+    response_.headers.handshake_ns = std::max<int64_t>(connected_us - resolved_us, 0) * 1000;
+    response_.headers.setup_ns = std::clamp<int64_t>(ready_us * 1000, 0, response_.headers.ttfb_ns);
+  }
   TransferEvent event;
   event.id = id_;
   event.kind = TransferEvent::Kind::kHeaders;

@@ -59,6 +59,35 @@ std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view valu
   return std::chrono::seconds(std::clamp<int64_t>(date_s - wall_clock_s, 0, most));
 }
 
+// "4 2": this request's id, and that of the one that fetched the object.
+bool two_ids(std::string_view value) {
+  const size_t space = value.find(' ');
+  return space != std::string_view::npos && parse_decimal(value.substr(0, space)) &&
+         parse_decimal(trim(value.substr(space)));
+}
+
+// A list of servers, the nearest last: "origin";etp=900;rtt=8, "edge";etp=115;rtt=16. Kbit/s, ms.
+void parse_cmsd_dynamic(std::string_view value, ResponseHeaders& headers) {
+  value = value.substr(value.rfind(',') + 1);  // npos + 1 is 0
+  headers.server_rate_bytes_per_s.reset();
+  headers.server_rtt_s.reset();
+  for (size_t at = 0; at < value.size();) {
+    const size_t end = std::min(value.find(';', at), value.size());
+    const std::string_view item = trim(value.substr(at, end - at));
+    if (item.starts_with("etp=")) {
+      if (auto kbps = parse_decimal(item.substr(4))) {
+        headers.server_rate_bytes_per_s = static_cast<double>(*kbps) * 125;
+      }
+    }
+    if (item.starts_with("rtt=")) {
+      if (auto ms = parse_decimal(item.substr(4))) {
+        headers.server_rtt_s = static_cast<double>(*ms) * 1e-3;
+      }
+    }
+    at = end + 1;
+  }
+}
+
 }  // namespace
 
 std::optional<uint64_t> parse_decimal(std::string_view text) {
@@ -83,6 +112,8 @@ void parse_header_line(std::string_view line, int64_t wall_clock_s, ParsedRespon
   if (same_name(name, "age")) headers.age_s = parse_decimal(value);
   if (same_name(name, "cache-status")) headers.cache_status = value;
   if (same_name(name, "x-cache") && headers.cache_status.empty()) headers.cache_status = value;
+  if (same_name(name, "x-varnish")) headers.varnish_hit = two_ids(value);
+  if (same_name(name, "cmsd-dynamic")) parse_cmsd_dynamic(value, headers);
   if (same_name(name, "retry-after")) response.retry_after = parse_retry_after(value, wall_clock_s);
 }
 

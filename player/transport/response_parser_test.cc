@@ -65,6 +65,23 @@ TEST(ResponseParser, RetryAfterIsSecondsOrADate) {
   EXPECT_FALSE(parse({"Retry-After: soon"}).retry_after.has_value());
 }
 
+TEST(ResponseParser, TakesWhatCachesAndServersSayOfTheLink) {
+  EXPECT_TRUE(parse({"X-Varnish: 32770 5"}).headers.varnish_hit);
+  EXPECT_FALSE(parse({"X-Varnish: 32770"}).headers.varnish_hit);
+  EXPECT_FALSE(parse({"X-Varnish: a b"}).headers.varnish_hit);
+  const auto cmsd = parse({"CMSD-Dynamic: \"o\";etp=900;rtt=8, \"edge\"; etp=8000; rtt=16"});
+  EXPECT_EQ(cmsd.headers.server_rate_bytes_per_s, 1e6);
+  EXPECT_EQ(cmsd.headers.server_rtt_s, 0.016);
+  EXPECT_FALSE(parse({"CMSD-Dynamic: \"o\";etp=-4;rtt=x;;=, \"e\";"}).headers.server_rtt_s);
+}
+
+TEST(Url, NamesTheHostWithItsPort) {
+  EXPECT_EQ(host_of("http://h.test/a/b?c"), "http://h.test:80");
+  EXPECT_EQ(host_of("https://h.test"), "https://h.test:443");
+  EXPECT_EQ(host_of("http://u:p@127.0.0.1:8080/x"), "http://127.0.0.1:8080");
+  EXPECT_EQ(host_of("no url"), "");
+}
+
 TEST(Url, ResolvesAgainstTheManifest) {
   const std::string manifest = "https://h.test:8443/store/t/public/m/x.json?token=1";
   EXPECT_EQ(*resolve_url(manifest, "../"), "https://h.test:8443/store/t/public/");

@@ -71,4 +71,15 @@ Result<std::string> url_below(const std::string& folder, const std::string& path
   return part(url.get(), CURLUPART_URL);
 }
 
+std::string host_of(const std::string& url) {
+  CurlUrl parsed = make_url();
+  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) return {};
+  char* port = nullptr;
+  if (curl_url_get(parsed.get(), CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK) return {};
+  const std::string number(port);
+  curl_free(port);
+  return part(parsed.get(), CURLUPART_SCHEME) + "://" + part(parsed.get(), CURLUPART_HOST) + ":" +
+         number;
+}
+
 }  // namespace kvcast::player

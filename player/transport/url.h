@@ -14,4 +14,7 @@ manifests::Result<std::string> resolve_url(const std::string& base, const std::s
 // the path as it is, so a query of the folder's URL (a token) stays behind it.
 manifests::Result<std::string> url_below(const std::string& folder, const std::string& path);
 
+// "scheme://host:port" of an http(s) URL, the port always given; empty for anything else.
+std::string host_of(const std::string& url);
+
 }  // namespace kvcast::player

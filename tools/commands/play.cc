@@ -9,6 +9,7 @@
 #include "player/curl_transport.h"
 #include "player/player.h"
 #include "tools/commands/command.h"
+#include "tools/commands/link_memory.h"
 #include "tools/commands/play_continuation.h"
 #include "tools/commands/play_engine.h"
 #include "tools/commands/play_options.h"
@@ -126,17 +127,23 @@ Result<Played> run(const PlayOptions& options, Inputs& inputs, player::HostKvSin
   connections.max_connections = params.connections;
   player::CurlTransport transport(connections);
   const auto on_event = [&screen](const player::PlayEvent& event) { screen.show(event); };
+  LinkMemory memory(!options.no_prior);
+  params.history = memory.history();
   params.start_ns = transport.now_ns();
   auto report = options.raw() ? player::play_raw(transport, options.url, params, sink, on_event)
                               : player::play(transport, inputs.source, params, sink,
                                              inputs.engine.get(), on_event);
   if (!report) return report.error();
   Played played{std::move(*report), {}};
-  if (!inputs.engine) return played;
+  if (!inputs.engine) {
+    memory.keep();
+    return played;
+  }
   auto first = first_token(inputs, sink, played.report.tokens);
   if (!first) return first.error();
   played.report.ttft_ms = static_cast<double>(transport.now_ns() - *params.start_ns) * 1e-6;
   played.report.met = played.report.ttft_ms <= played.report.ttft_slo_ms;
+  memory.keep();
   played.first = std::move(*first);
   return played;
 }

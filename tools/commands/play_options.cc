@@ -40,6 +40,9 @@ void add_plan_options(CLI::App& command, PlayOptions& options) {
   command.add_option("--connections", params.connections, "Parallel connections")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
+  command.add_flag("--no-prior", options.no_prior,
+                   "Neither use nor remember what plays learn about links (kvcast/links.json in "
+                   "the user's cache folder)");
   command.add_option("--decode-threads", params.decode_threads, "Threads that decode")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();

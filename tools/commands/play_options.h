@@ -18,6 +18,7 @@ struct PlayOptions {
   unsigned threads = 0;  // of the engine; 0: one per core
   uint32_t continue_tokens = 0;
   bool json = false;
+  bool no_prior = false;
 
   bool raw() const { return url.ends_with(".safetensors"); }
 };
