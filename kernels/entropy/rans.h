@@ -11,10 +11,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "kernels/entropy/alias_table.h"
+#include "kernels/entropy/rans_encode_kernels.h"
 #include "kernels/entropy/rans_kernels.h"
 #include "kernels/fault.h"
 #include "kernels/profile.h"
@@ -27,18 +29,23 @@ namespace kvcast::kernels {
 class RansEncoder {
  public:
   explicit RansEncoder(uint32_t lanes);
+  void encode(const EncodeTable& table, uint32_t lanes, std::span<const uint8_t> indices);
   void encode(const AliasTable& table, uint32_t lanes, std::span<const uint8_t> symbols);
   void encode(std::span<const AliasTable* const> tables, std::span<const uint8_t> contexts,
               uint32_t lanes, std::span<const uint8_t> symbols);
+
+  // For vector kernels: where encoding stands, with room for so many symbols more. They move it.
+  EncodeCursor& make_room(size_t symbols);
+
   std::vector<std::byte> finish() const;  // the stream: states, then words; no padding
 
  private:
-  template <typename TableOf>
-  void encode_run(TableOf table_of, uint32_t lanes, std::span<const uint8_t> symbols);
+  size_t word_bytes() const { return static_cast<size_t>(bytes_.get() + capacity_ - cursor_.next); }
 
   uint32_t lanes_;
-  std::array<uint32_t, kLanes> states_;
-  std::vector<uint16_t> words_;  // in the order emitted
+  EncodeCursor cursor_;
+  std::unique_ptr<std::byte[]> bytes_;  // the last of them are the words
+  size_t capacity_ = 0;
 };
 
 // Reads any bytes safely. Faults carry offsets in the stream. The stream's bytes must outlive the

@@ -1,4 +1,5 @@
 #include "kernels/implementation.h"
+#include "kernels/implementation/encode_kernels.h"
 #include "kernels/implementation/vector_kernels.h"
 
 namespace kvcast::kernels {
@@ -9,6 +10,11 @@ bool runs_here(Implementation implementation) {
 
 const VectorKernels* vector_kernels(Implementation) {
   return nullptr;
+}
+
+const EncodeKernels& encode_kernels(Implementation) {
+  static constexpr EncodeKernels kScalar{scalar::encode_symbols, &scalar::kQuantisingKernels};
+  return kScalar;
 }
 
 }  // namespace kvcast::kernels

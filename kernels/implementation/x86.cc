@@ -1,4 +1,5 @@
 #include "kernels/implementation.h"
+#include "kernels/implementation/encode_kernels.h"
 #include "kernels/implementation/vector_kernels.h"
 
 namespace kvcast::kernels {
@@ -35,6 +36,23 @@ const VectorKernels* vector_kernels(Implementation implementation) {
       return &kAvx512;
   }
   return nullptr;
+}
+
+const EncodeKernels& encode_kernels(Implementation implementation) {
+  // AVX2 has no way to code symbols that is faster than scalar's: it would look up three tables a
+  // symbol by gathers, and store words without a compress instruction.
+  static constexpr EncodeKernels kScalar{scalar::encode_symbols, &scalar::kQuantisingKernels};
+  static constexpr EncodeKernels kAvx2{scalar::encode_symbols, &avx2::kQuantisingKernels};
+  static constexpr EncodeKernels kAvx512{avx512::encode_symbols, &avx512::kQuantisingKernels};
+  switch (implementation) {
+    case Implementation::kScalar:
+      return kScalar;
+    case Implementation::kAvx2:
+      return kAvx2;
+    case Implementation::kAvx512:
+      return kAvx512;
+  }
+  return kScalar;
 }
 
 }  // namespace kvcast::kernels

@@ -1,6 +1,7 @@
 #include "kernels/plane/class_choice.h"
 
 #include <limits>
+#include <memory>
 #include <numeric>
 
 #include "kernels/quantise/quantiser.h"
@@ -25,29 +26,22 @@ void add_value(int32_t finest, uint32_t times, uint32_t dropped_bits, SymbolCoun
   }
 }
 
-constexpr uint32_t kSmall =
-    512;  // finest values -kSmall..kSmall-1 are counted before their symbols
-
 }  // namespace
 
-SymbolCounts count_symbols(std::span<const int32_t> q, uint32_t dropped_bits) {
+SymbolCounts count_symbols(std::span<const int32_t> q, uint32_t dropped_bits,
+                           const QuantisingKernels& kernels) {
   SymbolCounts counts;
   counts.passes.resize(dropped_bits);
-  // Two tables, so that equal neighbours do not wait for each other's count.
-  std::array<std::array<uint32_t, 2 * kSmall>, 2> small{};
-  for (size_t i = 0; i < q.size(); ++i) {
-    const uint32_t index = static_cast<uint32_t>(q[i]) + kSmall;
-    if (index < 2 * kSmall) {
-      ++small[i % 2][index];
-    } else {
-      add_value(q[i], 1, dropped_bits, counts);
-    }
-  }
-  for (uint32_t index = 0; index < 2 * kSmall; ++index) {
-    const uint32_t times = small[0][index] + small[1][index];
-    const auto value = static_cast<int32_t>(index) - static_cast<int32_t>(kSmall);
+  const auto far = std::make_unique_for_overwrite<int32_t[]>(q.size());
+  ValueCounts values{};
+  const size_t far_count = kernels.count_values(q.data(), q.size(), values, far.get());
+  for (uint32_t index = 0; index < 2 * ValueCounts::kNear; ++index) {
+    const uint32_t times = values.table[0][index] + values.table[1][index] +
+                           values.table[2][index] + values.table[3][index];
+    const auto value = static_cast<int32_t>(index) - static_cast<int32_t>(ValueCounts::kNear);
     if (times > 0) add_value(value, times, dropped_bits, counts);
   }
+  for (size_t i = 0; i < far_count; ++i) add_value(far[i], 1, dropped_bits, counts);
   return counts;
 }
 
@@ -99,7 +93,16 @@ double pass_bits(const std::array<AliasTable, 3>& tables, const PassCounts& coun
   return bits;
 }
 
-ClassChoice cost_of_class(const ClassTables& tables, const SymbolCounts& counts) {
+double bits_of_class(const ClassTables& tables, const SymbolCounts& counts) {
+  double bits =
+      base_is_zero(counts) ? 0 : base_bits(tables, counts, count_escapes(counts, tables.largest()));
+  for (size_t pass = 0; pass < counts.passes.size(); ++pass)
+    bits +=
+        pass_is_zero(counts.passes[pass]) ? 0 : pass_bits(tables.passes[pass], counts.passes[pass]);
+  return bits;
+}
+
+ClassChoice choice_of_class(const ClassTables& tables, const SymbolCounts& counts) {
   ClassChoice choice;
   if (base_is_zero(counts)) {
     choice.parts.push_back({0, true});
@@ -119,19 +122,19 @@ ClassChoice cost_of_class(const ClassTables& tables, const SymbolCounts& counts)
 
 std::optional<ClassChoice> choose_class(std::span<const ClassTables> classes,
                                         const SymbolCounts& counts) {
-  std::optional<ClassChoice> best;
+  std::optional<size_t> best;
   double least = std::numeric_limits<double>::infinity();
   for (size_t c = 0; c < classes.size(); ++c) {
-    ClassChoice choice = cost_of_class(classes[c], counts);
-    choice.scale_class = static_cast<uint8_t>(c);
-    double bits = 0;
-    for (const PartCost& part : choice.parts) bits += part.bits;
+    const double bits = bits_of_class(classes[c], counts);
     if (bits < least) {
       least = bits;
-      best = std::move(choice);
+      best = c;
     }
   }
-  return best;
+  if (!best) return std::nullopt;
+  ClassChoice choice = choice_of_class(classes[*best], counts);
+  choice.scale_class = static_cast<uint8_t>(*best);
+  return choice;
 }
 
 }  // namespace kvcast::kernels

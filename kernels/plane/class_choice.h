@@ -9,6 +9,7 @@
 
 #include "kernels/plane/tables.h"
 #include "kernels/profile.h"
+#include "kernels/quantise/quantising_kernels.h"
 
 namespace kvcast::kernels {
 
@@ -24,7 +25,8 @@ struct SymbolCounts {
 };
 
 // `q`: the group's finest values, of which the base drops `dropped_bits`.
-SymbolCounts count_symbols(std::span<const int32_t> q, uint32_t dropped_bits);
+SymbolCounts count_symbols(std::span<const int32_t> q, uint32_t dropped_bits,
+                           const QuantisingKernels& kernels = scalar::kQuantisingKernels);
 
 // The base or one pass of a channel group.
 struct PartCost {

@@ -1,5 +1,4 @@
 #include <array>
-#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -11,56 +10,42 @@
 namespace kvcast::kernels {
 namespace {
 
-// The sum of term(i) over i < count, in a fixed order that lets eight additions overlap.
-template <typename Term>
-double sum_of(size_t count, Term term) {
-  std::array<double, 8> parts{};
-  size_t i = 0;
-  for (; i + parts.size() <= count; i += parts.size()) {
-    for (size_t part = 0; part < parts.size(); ++part) parts[part] += term(i + part);
+// Adds one group's squared error at every level, and its energy.
+void measure(const Codec& codec, const SectionCodec& section, const ClassChoice& choice,
+             std::span<const float> y, std::span<const int32_t> q, EncodedSection& encoded) {
+  const QuantisingKernels& kernels = *codec.tables().encoding->quantising;
+  const auto& reconstruction = codec.profile().classes[choice.scale_class].reconstruction;
+  for (size_t level = 0; level < section.drop_bits.size(); ++level) {
+    const uint32_t bits = section.drop_bits[level];
+    const std::array<float, 2>& fraction = reconstruction[section.drop_bits[0] - bits];
+    const CellReconstruction how{
+        section.step, section.rounding, static_cast<float>(1u << bits), {fraction[0], fraction[1]}};
+    encoded.squared_error[level] += kernels.squared_error(how, bits, y.data(), q.data(), q.size());
   }
-  for (; i < count; ++i) parts[0] += term(i);
-  return std::accumulate(parts.begin(), parts.end(), 0.0);
+  encoded.energy += kernels.energy(y.data(), y.size());
 }
 
-// Adds one group's squared error at every level.
-void measure_error(const SectionCodec& codec, const ScaleClass& scale_class,
-                   std::span<const float> y, std::span<const int32_t> q,
-                   std::vector<double>& squared_error) {
-  std::vector<int32_t> values(q.size());
-  std::vector<uint16_t> reconstructed(q.size());
-  for (size_t level = 0; level < codec.drop_bits.size(); ++level) {
-    const uint32_t bits = codec.drop_bits[level];
-    for (size_t i = 0; i < q.size(); ++i) values[i] = drop_bits(q[i], bits);
-    const uint32_t passes = codec.drop_bits[0] - bits;
-    reconstruct({codec.step, codec.rounding, bits, scale_class.reconstruction[passes]}, values,
-                reconstructed);
-    squared_error[level] += sum_of(y.size(), [&](size_t i) {
-      const double error = double{y[i]} - double{bf16_to_f32(reconstructed[i])};
-      return error * error;
-    });
-  }
-}
-
-// Quantises and chooses classes; the base drops `dropped_bits`. `measure(group, class, y)` sees
-// every group.
-template <typename Measure>
+// Quantises group by group, chooses their classes, and measures what that costs at every level.
 Checked<QuantisedSection> quantise_section(const Codec& codec, const SectionShape& shape,
-                                           uint32_t dropped_bits,
-                                           std::span<const float> coefficients, Measure measure) {
+                                           std::span<const float> coefficients,
+                                           EncodedSection& encoded) {
+  const QuantisingKernels& kernels = *codec.tables().encoding->quantising;
   QuantisedSection section;
-  section.dropped_bits = dropped_bits;
+  section.dropped_bits = shape.codec->drop_bits[0];
   section.q.resize(coefficients.size());
-  quantise(coefficients, shape.codec->step, shape.codec->rounding, section.q);
   for (uint32_t g = 0; g < shape.groups; ++g) {
-    const auto q = section.group(shape, g);
-    auto choice = choose_class(codec.tables().classes, count_symbols(q, dropped_bits));
+    const size_t begin = size_t{g} * kLanes * shape.coded_tokens;
+    const std::span<int32_t> q =
+        std::span(section.q).subspan(begin, size_t{shape.lanes(g)} * shape.coded_tokens);
+    const auto y = coefficients.subspan(begin, q.size());
+    kernels.quantise(y.data(), y.size(), shape.codec->step, shape.codec->rounding, q.data());
+    auto choice =
+        choose_class(codec.tables().classes, count_symbols(q, section.dropped_bits, kernels));
     if (!choice) {
       return Fault{"no class of the profile has the symbols that channel group " +
                    std::to_string(g) + " needs"};
     }
-    measure(*choice,
-            coefficients.subspan(static_cast<size_t>(q.data() - section.q.data()), q.size()), q);
+    measure(codec, *shape.codec, *choice, y, q, encoded);
     section.choices.push_back(std::move(*choice));
   }
   return section;
@@ -87,20 +72,14 @@ Checked<EncodedSection> encode_section(const Codec& codec, uint32_t group, Side 
   const std::vector<uint8_t>& ladder = shape->codec->drop_bits;
   EncodedSection encoded;
   encoded.squared_error.assign(ladder.size(), 0);
-  const auto measure = [&](const ClassChoice& choice, std::span<const float> y,
-                           std::span<const int32_t> q) {
-    const ScaleClass& scale_class = codec.profile().classes[choice.scale_class];
-    measure_error(*shape->codec, scale_class, y, q, encoded.squared_error);
-    encoded.energy += sum_of(y.size(), [&](size_t i) { return double{y[i]} * double{y[i]}; });
-  };
-  const auto section = quantise_section(codec, *shape, ladder[0], *coefficients, measure);
+  const auto section = quantise_section(codec, *shape, *coefficients, encoded);
   if (!section) return section.fault();
 
-  encoded.planes.push_back(write_base(*shape, codec.tables().classes, *section));
+  encoded.planes.push_back(write_base(codec.tables(), *shape, *section));
   for (size_t level = 1; level < ladder.size(); ++level) {
     ByteWriter plane;
     for (uint32_t bits = ladder[level - 1]; bits > ladder[level]; --bits) {
-      write_pass(*shape, codec.tables().classes, *section, ladder[0] - bits, plane);
+      write_pass(codec.tables(), *shape, *section, ladder[0] - bits, plane);
     }
     encoded.planes.push_back(std::move(plane).finish());
   }

@@ -7,8 +7,10 @@
 
 #include "kernels/entropy/alias_table.h"
 #include "kernels/entropy/rans_kernels.h"
+#include "kernels/implementation/encode_kernels.h"
 #include "kernels/implementation/vector_kernels.h"
 #include "kernels/plane.h"
+#include "kernels/plane/encode_tables.h"
 
 namespace kvcast::kernels {
 
@@ -25,6 +27,8 @@ struct ClassTables {
 struct Codec::Tables {
   std::vector<ClassTables> classes;
   const VectorKernels* vectors = nullptr;  // nullptr: scalar
+  const EncodeKernels* encoding = nullptr;
+  EncodeTables encode_tables;  // of `classes`
 };
 
 }  // namespace kvcast::kernels

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "kernels/bytes/writer.h"
-#include "kernels/entropy/rans.h"
 #include "kernels/plane/layout.h"
 #include "kernels/plane/stream_cut.h"
+#include "kernels/plane/stream_encoder.h"
 #include "kernels/quantise/quantiser.h"
 
 namespace kvcast::kernels {
@@ -25,31 +25,8 @@ std::vector<CodedGroup> groups_of_part(const QuantisedSection& section, size_t p
   return groups;
 }
 
-struct Stream {
-  std::span<const CodedGroup> groups;
-  std::vector<std::byte> bytes;
-};
-
-// `encode_group(encoder, group)` gives the encoder all steps of one group.
-template <typename EncodeGroup>
-std::vector<Stream> encode_streams(const SectionShape& shape, std::span<const CodedGroup> order,
-                                   size_t entry_bytes, EncodeGroup encode_group) {
-  std::vector<Stream> streams;
-  for (const uint32_t count : cut_streams(order, kLanes * kStateBytes + entry_bytes)) {
-    const auto groups = order.first(count);
-    uint32_t lanes = 0;
-    for (const CodedGroup& group : groups) lanes = std::max(lanes, shape.lanes(group.group));
-    RansEncoder encoder(lanes);
-    for (auto group = groups.rbegin(); group != groups.rend(); ++group)
-      encode_group(encoder, *group);
-    streams.push_back({groups, encoder.finish()});
-    order = order.subspan(count);
-  }
-  return streams;
-}
-
-void append_streams(std::span<const Stream> streams, ByteWriter& out) {
-  for (const Stream& stream : streams) {
+void append_streams(std::span<const EncodedStream> streams, ByteWriter& out) {
+  for (const EncodedStream& stream : streams) {
     out.append(stream.bytes);
     out.pad(4);
   }
@@ -76,39 +53,50 @@ void collect_escapes(const SectionShape& shape, std::span<const ClassTables> cla
   }
 }
 
-std::vector<Stream> encode_base(const SectionShape& shape, std::span<const ClassTables> classes,
-                                const QuantisedSection& section,
-                                std::span<const CodedGroup> order) {
-  std::vector<uint8_t> symbols;
-  return encode_streams(shape, order, kBaseStreamEntryBytes,
-                        [&](RansEncoder& encoder, const CodedGroup& group) {
-                          const ClassTables& tables = classes[group.scale_class];
-                          const auto q = section.group(shape, group.group);
-                          symbols.resize(q.size());
-                          const int32_t largest = tables.largest();
-                          const uint32_t bits = section.dropped_bits;
-                          const uint8_t escape = tables.escape();
-                          // Without jumps, so that compilers vectorise it.
-                          for (size_t i = 0; i < q.size(); ++i) {
-                            const int32_t value = drop_bits(q[i], bits);
-                            const bool near = (value >= -largest) & (value <= largest);
-                            symbols[i] = near ? static_cast<uint8_t>(value + largest) : escape;
-                          }
-                          encoder.encode(tables.base, shape.lanes(group.group), symbols);
-                        });
+std::vector<EncodedStream> encode_base(const Codec::Tables& tables, const SectionShape& shape,
+                                       const QuantisedSection& section,
+                                       std::span<const CodedGroup> order) {
+  const auto encode_tables = tables.encode_tables.of(tables.classes);
+  const GroupSymbols symbols{[&](const CodedGroup& group) -> const EncodeTable& {
+                               return encode_tables[group.scale_class].base;
+                             },
+                             [&](const CodedGroup& group, std::span<uint8_t> to) {
+                               tables.encoding->quantising->base_symbols(
+                                   section.group(shape, group.group).data(), to.size(),
+                                   section.dropped_bits,
+                                   tables.classes[group.scale_class].largest(), to.data());
+                             }};
+  return encode_streams(shape, order, kLanes * kStateBytes + kBaseStreamEntryBytes, symbols,
+                        tables.encoding->encode_symbols);
+}
+
+std::vector<EncodedStream> encode_pass(const Codec::Tables& tables, const SectionShape& shape,
+                                       const QuantisedSection& section, uint32_t pass) {
+  const auto encode_tables = tables.encode_tables.of(tables.classes);
+  const GroupSymbols symbols{[&](const CodedGroup& group) -> const EncodeTable& {
+                               return encode_tables[group.scale_class].passes[pass];
+                             },
+                             [&](const CodedGroup& group, std::span<uint8_t> to) {
+                               tables.encoding->quantising->pass_symbols(
+                                   section.group(shape, group.group).data(), to.size(),
+                                   section.dropped_bits - pass, to.data());
+                             }};
+  return encode_streams(shape, groups_of_part(section, 1 + pass),
+                        kLanes * kStateBytes + kPassStreamEntryBytes, symbols,
+                        tables.encoding->encode_symbols);
 }
 
 }  // namespace
 
-std::vector<std::byte> write_base(const SectionShape& shape, std::span<const ClassTables> classes,
+std::vector<std::byte> write_base(const Codec::Tables& tables, const SectionShape& shape,
                                   const QuantisedSection& section) {
   const std::vector<CodedGroup> order = groups_of_part(section, 0);
-  const std::vector<Stream> streams = encode_base(shape, classes, section, order);
+  const std::vector<EncodedStream> streams = encode_base(tables, shape, section, order);
   std::vector<int32_t> escaped;
   ByteWriter entries;
-  for (const Stream& stream : streams) {
+  for (const EncodedStream& stream : streams) {
     const size_t before = escaped.size();
-    collect_escapes(shape, classes, section, stream.groups, escaped);
+    collect_escapes(shape, tables.classes, section, stream.groups, escaped);
     entries.put(static_cast<uint32_t>(stream.bytes.size()));
     entries.put(static_cast<uint32_t>(stream.groups.size()));
     entries.put(static_cast<uint32_t>(escaped.size() - before));
@@ -135,26 +123,9 @@ std::vector<std::byte> write_base(const SectionShape& shape, std::span<const Cla
   return std::move(out).finish();
 }
 
-void write_pass(const SectionShape& shape, std::span<const ClassTables> classes,
+void write_pass(const Codec::Tables& tables, const SectionShape& shape,
                 const QuantisedSection& section, uint32_t pass, ByteWriter& out) {
-  const uint32_t bits_before = section.dropped_bits - pass;
-  const std::vector<CodedGroup> order = groups_of_part(section, 1 + pass);
-  std::vector<uint8_t> contexts, symbols;
-  const std::vector<Stream> streams = encode_streams(
-      shape, order, kPassStreamEntryBytes, [&](RansEncoder& encoder, const CodedGroup& group) {
-        const auto& tables = classes[group.scale_class].passes[pass];
-        const auto q = section.group(shape, group.group);
-        contexts.resize(q.size());
-        symbols.resize(q.size());
-        for (size_t i = 0; i < q.size(); ++i) {
-          const int32_t before = drop_bits(q[i], bits_before);
-          contexts[i] = refinement_context(before);
-          symbols[i] = refinement_symbol(before, drop_bits(q[i], bits_before - 1));
-        }
-        const std::array<const AliasTable*, 3> pointers = {&tables[0], &tables[1], &tables[2]};
-        encoder.encode(pointers, contexts, shape.lanes(group.group), symbols);
-      });
-
+  const std::vector<EncodedStream> streams = encode_pass(tables, shape, section, pass);
   out.put(static_cast<uint32_t>(streams.size()));
   std::vector<uint8_t> flags((shape.groups + 7) / 8);
   for (uint32_t g = 0; g < shape.groups; ++g) {
@@ -162,7 +133,7 @@ void write_pass(const SectionShape& shape, std::span<const ClassTables> classes,
   }
   out.put_array(flags);
   out.pad(4);
-  for (const Stream& stream : streams) {
+  for (const EncodedStream& stream : streams) {
     out.put(static_cast<uint32_t>(stream.bytes.size()));
     out.put(static_cast<uint32_t>(stream.groups.size()));
   }

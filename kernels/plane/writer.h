@@ -9,6 +9,7 @@
 #include "kernels/bytes/writer.h"
 #include "kernels/plane/class_choice.h"
 #include "kernels/plane/section_shape.h"
+#include "kernels/plane/tables.h"
 
 namespace kvcast::kernels {
 
@@ -24,11 +25,11 @@ struct QuantisedSection {
   }
 };
 
-std::vector<std::byte> write_base(const SectionShape& shape, std::span<const ClassTables> classes,
+std::vector<std::byte> write_base(const Codec::Tables& tables, const SectionShape& shape,
                                   const QuantisedSection& section);
 
 // Appends pass `pass`, counted from the base.
-void write_pass(const SectionShape& shape, std::span<const ClassTables> classes,
+void write_pass(const Codec::Tables& tables, const SectionShape& shape,
                 const QuantisedSection& section, uint32_t pass, ByteWriter& out);
 
 }  // namespace kvcast::kernels

@@ -1,19 +1,14 @@
 #include "kernels/quantise/quantiser.h"
 
 #include <bit>
-#include <cmath>
 #include <cstddef>
+
+#include "kernels/quantise/quantising_kernels.h"
 
 namespace kvcast::kernels {
 
 void quantise(std::span<const float> y, float step, float rounding, std::span<int32_t> q) {
-  constexpr float kLimit = static_cast<float>(kMaxMagnitude);
-  for (size_t i = 0; i < y.size(); ++i) {
-    const float magnitude = std::fabs(y[i]) / step + rounding;
-    const float bounded = magnitude < kLimit ? magnitude : kLimit;
-    const int32_t truncated = std::isnan(magnitude) ? 0 : static_cast<int32_t>(bounded);
-    q[i] = std::signbit(y[i]) ? -truncated : truncated;
-  }
+  scalar::kQuantisingKernels.quantise(y.data(), y.size(), step, rounding, q.data());
 }
 
 void reconstruct(const Reconstruction& reconstruction, std::span<const int32_t> values,

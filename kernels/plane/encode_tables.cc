@@ -1,0 +1,24 @@
+#include "kernels/plane/encode_tables.h"
+
+#include <array>
+
+#include "kernels/entropy/encode_table.h"
+#include "kernels/plane/tables.h"
+
+namespace kvcast::kernels {
+
+std::span<const ClassEncodeTables> EncodeTables::of(std::span<const ClassTables> classes) const {
+  std::call_once(once_, [&] {
+    for (const ClassTables& tables : classes) {
+      ClassEncodeTables& made = built_.emplace_back();
+      made.base = encode_table(tables.base);
+      for (const auto& pass : tables.passes) {
+        const std::array contexts = {&pass[0], &pass[1], &pass[2]};
+        made.passes.push_back(encode_table(contexts));
+      }
+    }
+  });
+  return built_;
+}
+
+}  // namespace kvcast::kernels

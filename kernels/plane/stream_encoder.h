@@ -1,0 +1,34 @@
+// Codes channel groups as streams. Vector kernels take several streams in lock step: those whose
+// next groups are of one class and have all 32 lanes. The bytes do not depend on it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "kernels/entropy/rans_encode_kernels.h"
+#include "kernels/plane/section_shape.h"
+#include "kernels/plane/stream_cut.h"
+
+namespace kvcast::kernels {
+
+struct EncodedStream {
+  std::span<const CodedGroup> groups;
+  std::vector<std::byte> bytes;  // states and words, unpadded
+};
+
+// How the groups of a base section or of one pass become symbols.
+struct GroupSymbols {
+  std::function<const EncodeTable&(const CodedGroup&)> table;
+  // Symbol indices of all steps, [coded token][lane].
+  std::function<void(const CodedGroup&, std::span<uint8_t>)> write;
+};
+
+// `order`: the non-empty groups in coding order, cut by cut_streams() with `overhead_bytes`.
+std::vector<EncodedStream> encode_streams(const SectionShape& shape,
+                                          std::span<const CodedGroup> order, size_t overhead_bytes,
+                                          const GroupSymbols& symbols, EncodeSymbols kernel);
+
+}  // namespace kvcast::kernels

@@ -1,0 +1,8 @@
+#include "kernels/quantise/quantising_loops.h"
+
+namespace kvcast::kernels::avx2 {
+
+constexpr QuantisingKernels kQuantisingKernels{quantise,     count_values, base_symbols,
+                                               pass_symbols, energy,       squared_error};
+
+}  // namespace kvcast::kernels::avx2

@@ -1,0 +1,129 @@
+// The loops behind QuantisingKernels, written once for the compiler to vectorise: every file that
+// includes this is compiled for its own instruction set and gets functions of its own (internal
+// linkage). No jumps in them: the values are random.
+#pragma once
+
+#include "kernels/quantise/quantising_kernels.h"
+
+namespace kvcast::kernels {
+namespace {
+
+constexpr uint32_t kSignBit = 0x80000000;
+constexpr size_t kParts = 32;
+
+uint32_t bits_of(float x) {
+  return __builtin_bit_cast(uint32_t, x);
+}
+
+int32_t with_sign(int32_t magnitude, int32_t sign) {  // sign: 0 or -1
+  return (magnitude ^ sign) - sign;
+}
+
+int32_t dropped(int32_t q, uint32_t bits) {
+  const int32_t sign = q >> 31;
+  return with_sign(with_sign(q, sign) >> bits, sign);
+}
+
+void quantise(const float* __restrict y, size_t count, float step, float rounding,
+              int32_t* __restrict q) {
+  constexpr float kLimit = 1 << 30;
+  for (size_t i = 0; i < count; ++i) {
+    const float magnitude = __builtin_bit_cast(float, bits_of(y[i]) & ~kSignBit) / step + rounding;
+    const float bounded = magnitude < kLimit ? magnitude : kLimit;  // NaN: the limit
+    const auto truncated = static_cast<int32_t>(bounded);
+    const int32_t number = bits_of(magnitude) > 0x7F800000 ? 0 : truncated;
+    q[i] = with_sign(number, static_cast<int32_t>(bits_of(y[i])) >> 31);
+  }
+}
+
+// Of one value; answers 1 where it was appended.
+size_t count_value(int32_t q, uint32_t* table, int32_t* far) {
+  const uint32_t index = static_cast<uint32_t>(q) + ValueCounts::kNear;
+  if (index < 2 * ValueCounts::kNear) {
+    ++table[index];
+    return 0;
+  }
+  *far = q;
+  return 1;
+}
+
+size_t count_values(const int32_t* q, size_t count, ValueCounts& counts, int32_t* far) {
+  size_t appended = 0;
+  for (size_t i = 0; i < count; ++i)
+    appended += count_value(q[i], counts.table[i % 4], far + appended);
+  return appended;
+}
+
+void base_symbols(const int32_t* __restrict q, size_t count, uint32_t dropped_bits, int32_t largest,
+                  uint8_t* __restrict symbols) {
+  const uint32_t escape = 2 * static_cast<uint32_t>(largest) + 1;
+  for (size_t i = 0; i < count; ++i) {
+    const auto symbol = static_cast<uint32_t>(dropped(q[i], dropped_bits) + largest);
+    symbols[i] = static_cast<uint8_t>(symbol < escape ? symbol : escape);
+  }
+}
+
+void pass_symbols(const int32_t* __restrict q, size_t count, uint32_t dropped_bits,
+                  uint8_t* __restrict indices) {
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t sign = q[i] >> 31;
+    const int32_t magnitude = with_sign(q[i], sign);
+    const int32_t before = magnitude >> dropped_bits;
+    const int32_t bit = magnitude >> (dropped_bits - 1) & 1;
+    const int32_t context = before < 2 ? before : 2;
+    // -1 is symbol 2 of context 0.
+    const int32_t negative = before == 0 ? bit & sign : 0;
+    indices[i] = static_cast<uint8_t>(4 * context + bit + negative);
+  }
+}
+
+uint32_t select(bool first, uint32_t a, uint32_t b) {
+  const uint32_t mask = first ? 0xFFFFFFFF : 0;
+  return (a & mask) | (b & ~mask);
+}
+
+// bf16, as in kernels/quantise/quantiser.h.
+float reconstructed(const CellReconstruction& how, uint32_t dropped_bits, int32_t q) {
+  const int32_t sign = q >> 31;
+  const int32_t magnitude = with_sign(q, sign) >> dropped_bits;
+  const auto inside = __builtin_bit_cast(
+      float, select(magnitude == 1, bits_of(how.fraction[0]), bits_of(how.fraction[1])));
+  const float y = how.step * ((static_cast<float>(magnitude) + inside) * how.cell - how.rounding);
+  const uint32_t bits = bits_of(y) ^ (static_cast<uint32_t>(q) & kSignBit);
+  const uint32_t rounded = (bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000;
+  return __builtin_bit_cast(float, select(magnitude == 0, 0, rounded));
+}
+
+template <typename Term>
+double sum_of_squares(size_t count, Term term) {
+  double parts[kParts] = {};
+  size_t i = 0;
+  for (; i + kParts <= count; i += kParts) {
+    for (size_t part = 0; part < kParts; ++part) {
+      const double value = term(i + part);
+      parts[part] += value * value;
+    }
+  }
+  for (size_t part = 0; i < count; ++i, ++part) {
+    const double value = term(i);
+    parts[part] += value * value;
+  }
+  double sum = 0;
+  for (const double part : parts) sum += part;
+  return sum;
+}
+
+double energy(const float* y, size_t count) {
+  return sum_of_squares(count, [y](size_t i) { return static_cast<double>(y[i]); });
+}
+
+double squared_error(const CellReconstruction& how, uint32_t dropped_bits, const float* y,
+                     const int32_t* q, size_t count) {
+  const CellReconstruction copy = how;
+  return sum_of_squares(count, [=](size_t i) {
+    return static_cast<double>(y[i] - reconstructed(copy, dropped_bits, q[i]));
+  });
+}
+
+}  // namespace
+}  // namespace kvcast::kernels

@@ -1,0 +1,147 @@
+// The encoder's loops: every implementation gives scalar's results, and those are right.
+#include "kernels/quantise/quantising_kernels.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <memory>
+#include <random>
+
+#include "kernels/dtype.h"
+#include "kernels/entropy/random_table.h"
+#include "kernels/implementation/encode_kernels.h"
+#include "kernels/quantise/quantiser.h"
+
+namespace kvcast::kernels {
+namespace {
+
+std::vector<float> random_values(std::mt19937& random, size_t count, float scale) {
+  std::normal_distribution<float> normal(0, scale);
+  std::vector<float> y(count);
+  for (float& value : y) {
+    value = normal(random);
+    if (below(random, 100) == 0) value *= 1000;
+    if (below(random, 300) == 0) value = below(random, 2) == 0 ? 0.0f : -0.0f;
+    if (below(random, 300) == 0) value = std::numeric_limits<float>::max();
+    if (below(random, 300) == 0) value = std::numeric_limits<float>::quiet_NaN();
+  }
+  return y;
+}
+
+std::vector<int32_t> random_numbers(std::mt19937& random, size_t count) {
+  std::vector<int32_t> q(count);
+  const uint32_t bits = 1 + below(random, 30);
+  for (int32_t& value : q) {
+    value = static_cast<int32_t>(below(random, uint64_t{1} << below(random, bits)));
+    if (below(random, 2) == 0) value = -value;
+  }
+  return q;
+}
+
+std::vector<const QuantisingKernels*> all_kernels() {
+  std::vector<const QuantisingKernels*> kernels;
+  for (const Implementation implementation : implementations()) {
+    if (runs_here(implementation)) kernels.push_back(encode_kernels(implementation).quantising);
+  }
+  return kernels;
+}
+
+TEST(QuantisingKernels, QuantiseAsScalarDoes) {
+  std::mt19937 random(71);
+  for (int trial = 0; trial < 200; ++trial) {
+    const auto y =
+        random_values(random, below(random, 700), std::exp2(float(below(random, 40)) - 20));
+    const float step = std::exp2(float(below(random, 20)) - 10) * 1.1f, rounding = 0.45f;
+    std::vector<int32_t> expected(y.size()), q(y.size());
+    quantise(y, step, rounding, expected);
+    for (size_t i = 0; i < y.size(); ++i) {
+      const float magnitude = std::fabs(y[i]) / step + rounding;
+      const double floored = std::isnan(y[i]) ? 0 : std::fmin(std::floor(magnitude), kMaxMagnitude);
+      ASSERT_EQ(expected[i], std::signbit(y[i]) ? -floored : floored);
+    }
+    for (const QuantisingKernels* kernels : all_kernels()) {
+      kernels->quantise(y.data(), y.size(), step, rounding, q.data());
+      ASSERT_EQ(q, expected);
+    }
+  }
+}
+
+TEST(QuantisingKernels, CountsEveryValueOnce) {
+  std::mt19937 random(72);
+  for (int trial = 0; trial < 100; ++trial) {
+    const auto q = random_numbers(random, below(random, 3000));
+    std::map<int32_t, uint32_t> expected;
+    for (const int32_t value : q) ++expected[value];
+    for (const QuantisingKernels* kernels : all_kernels()) {
+      const auto counts = std::make_unique<ValueCounts>();
+      std::vector<int32_t> far(q.size());
+      far.resize(kernels->count_values(q.data(), q.size(), *counts, far.data()));
+      std::map<int32_t, uint32_t> counted;
+      for (const int32_t value : far) ++counted[value];
+      for (uint32_t i = 0; i < 2 * ValueCounts::kNear; ++i) {
+        uint32_t times = 0;
+        for (const auto& table : counts->table) times += table[i];
+        if (times > 0)
+          counted[static_cast<int32_t>(i) - static_cast<int32_t>(ValueCounts::kNear)] += times;
+      }
+      ASSERT_EQ(counted, expected);
+    }
+  }
+}
+
+TEST(QuantisingKernels, SymbolsOfBasesAndPasses) {
+  std::mt19937 random(73);
+  for (int trial = 0; trial < 200; ++trial) {
+    const auto q = random_numbers(random, below(random, 700));
+    const uint32_t bits = below(random, 9);
+    const auto largest = static_cast<int32_t>(below(random, 16));
+    std::vector<uint8_t> base, pass, symbols(q.size());
+    for (const int32_t value : q) {
+      const int32_t coarse = drop_bits(value, bits);
+      base.push_back(
+          static_cast<uint8_t>(std::abs(coarse) <= largest ? coarse + largest : 2 * largest + 1));
+      const int32_t before = drop_bits(value, bits + 1);
+      pass.push_back(
+          static_cast<uint8_t>(4 * refinement_context(before) + refinement_symbol(before, coarse)));
+    }
+    for (const QuantisingKernels* kernels : all_kernels()) {
+      kernels->base_symbols(q.data(), q.size(), bits, largest, symbols.data());
+      ASSERT_EQ(symbols, base);
+      kernels->pass_symbols(q.data(), q.size(), bits + 1, symbols.data());
+      ASSERT_EQ(symbols, pass);
+    }
+  }
+}
+
+TEST(QuantisingKernels, ErrorsAreThoseOfReconstructions) {
+  std::mt19937 random(74);
+  for (int trial = 0; trial < 100; ++trial) {
+    std::vector<float> y;
+    for (const float value : random_values(random, below(random, 700), 30))
+      y.push_back(std::isfinite(value) && std::fabs(value) < 1e30f ? value : 1.0f);
+    const CellReconstruction how{0.7f, 0.4f, 4.0f, {0.3f, 0.45f}};
+    std::vector<int32_t> q(y.size()), coarse;
+    quantise(y, how.step, how.rounding, q);
+    for (const int32_t value : q) coarse.push_back(drop_bits(value, 2));
+    std::vector<uint16_t> bf16(y.size());
+    reconstruct({0.7f, 0.4f, 2, {0.3f, 0.45f}}, coarse, bf16);
+    double error = 0, energy = 0;
+    for (size_t i = 0; i < y.size(); ++i) {
+      error += std::pow(double{y[i]} - double{bf16_to_f32(bf16[i])}, 2);
+      energy += std::pow(double{y[i]}, 2);
+    }
+    const QuantisingKernels& scalar = scalar::kQuantisingKernels;
+    const double expected = scalar.squared_error(how, 2, y.data(), q.data(), y.size());
+    EXPECT_NEAR(expected, error, 1e-6 * error);
+    EXPECT_NEAR(scalar.energy(y.data(), y.size()), energy, 1e-12 * energy);
+    for (const QuantisingKernels* kernels : all_kernels()) {
+      EXPECT_EQ(kernels->squared_error(how, 2, y.data(), q.data(), y.size()), expected);
+      EXPECT_EQ(kernels->energy(y.data(), y.size()), scalar.energy(y.data(), y.size()));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kvcast::kernels
