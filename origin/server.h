@@ -33,7 +33,7 @@ struct ServerParams {
   uint16_t port = 0;               // 0: one that is free
   unsigned threads = 0;            // 0: one per core
   std::string
-      pace;  // empty: as fast as it goes; else Mbit/s ("40") or a trace file, see pace/trace.h
+      pace;  // empty: as fast as it goes; else Mbit/s ("40") or a trace file, see origin/trace.h
   double pace_scale = 1;  // times every rate of the trace
   bool access_log = true;
   std::string access_log_path;  // appended to; empty: stderr

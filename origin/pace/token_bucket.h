@@ -13,7 +13,7 @@
 #include <mutex>
 #include <optional>
 
-#include "origin/pace/trace.h"
+#include "origin/trace.h"
 
 namespace kvcast::origin {
 

@@ -1,4 +1,4 @@
-#include "origin/pace/trace.h"
+#include "origin/trace.h"
 
 #include <algorithm>
 #include <charconv>
@@ -74,9 +74,10 @@ manifests::Result<Trace> Trace::parse(std::string_view text, std::string_view na
     if (!within(*rate, kMaxTraceMbitPerS)) {
       return bad_line(name, line_number, "the rate is not within 0 and 1e7 Mbit/s");
     }
-    if (!steps.empty() && *seconds <= steps.back().begin_s) {
-      return bad_line(name, line_number, "the time is not later than the line's before");
+    if (!steps.empty() && *seconds < steps.back().begin_s) {
+      return bad_line(name, line_number, "the time is earlier than the line's before");
     }
+    if (!steps.empty() && *seconds == steps.back().begin_s) steps.pop_back();
     steps.push_back({*seconds, *rate * kBytesPerSPerMbit, 0});
   }
   if (steps.empty()) {

@@ -1,4 +1,4 @@
-#include "origin/pace/trace.h"
+#include "origin/trace.h"
 
 #include <gtest/gtest.h>
 
@@ -52,15 +52,33 @@ TEST(Trace, CommentsBlanksAndLineEnds) {
   EXPECT_DOUBLE_EQ(trace.bytes_until(2.5), 1.5e6 + 2e6);
 }
 
+TEST(Trace, OfLinesWithOneSecondTheLastCounts) {
+  const Trace trace = parsed("0 8\n1 80\n1 16\n2 8");
+  EXPECT_DOUBLE_EQ(trace.bytes_until(2), 3e6);
+  ASSERT_EQ(trace.steps().size(), 3u);
+  EXPECT_DOUBLE_EQ(trace.steps()[1].begin_s, 1);
+  EXPECT_DOUBLE_EQ(trace.steps()[1].bytes_per_s, 2e6);
+  EXPECT_DOUBLE_EQ(trace.steps()[2].bytes_before, 3e6);
+}
+
 TEST(Trace, BadLinesAreNamed) {
   struct {
     const char *text, *where;
   } const cases[] = {
-      {"0 1\n1", "t:2:"},   {"x", "t:1:"},        {"0 1\n\n# c\n2 3 4", "t:4:"},
-      {"0 1\n0 2", "t:2:"}, {"2 1\n1 2", "t:2:"}, {"-1 2", "t:1:"},
-      {"0 -2", "t:1:"},     {"0 nan", "t:1:"},    {"0 inf", "t:1:"},
-      {"0 1e8", "t:1:"},    {"1e10 1", "t:1:"},   {"0,1", "t:1:"},
-      {"0 1mbit", "t:1:"},  {"", "t: no rates"},  {"# only\n", "t: no rates"},
+      {"0 1\n1", "t:2:"},
+      {"x", "t:1:"},
+      {"0 1\n\n# c\n2 3 4", "t:4:"},
+      {"2 1\n1 2", "t:2:"},
+      {"-1 2", "t:1:"},
+      {"0 -2", "t:1:"},
+      {"0 nan", "t:1:"},
+      {"0 inf", "t:1:"},
+      {"0 1e8", "t:1:"},
+      {"1e10 1", "t:1:"},
+      {"0,1", "t:1:"},
+      {"0 1mbit", "t:1:"},
+      {"", "t: no rates"},
+      {"# only\n", "t: no rates"},
       {"1\n0 1", "t:1:"},
   };
   for (const auto& c : cases) {
