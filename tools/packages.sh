@@ -22,3 +22,4 @@ test_packages=(
   chromium                   # draws the report's page
   qemu-user                  # the codec on CPUs without newer instructions
 )
+fuzz_packages=(clang-16 libclang-rt-16-dev)  # libFuzzer: tools/fuzz

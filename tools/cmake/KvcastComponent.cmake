@@ -1,4 +1,5 @@
 # kvcast_component(NAME SOURCES a.cc ... [LINK targets...])   folder = target = namespace
+# kvcast_fuzzer(NAME SOURCES a_fuzz.cc [LINK ...] [SEEDS paths])  below tests/: a libFuzzer program, or a replay of seeds
 # kvcast_test(NAME SOURCES a_test.cc ... [LINK targets...])    one GoogleTest binary, one ctest entry per case
 include(GNUInstallDirs)
 include(GoogleTest)
@@ -32,4 +33,31 @@ function(kvcast_test name)
   target_compile_definitions(${name} PRIVATE KVCAST_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+endfunction()
+
+# With -DKVCAST_FUZZ=ON (clang; tools/fuzz) a libFuzzer program; else a test that replays the target's seeds, and all
+# that campaigns left in tests/corpus/NAME, with seeded mutations of each.
+function(kvcast_fuzzer name)
+  if(NOT KVCAST_TESTS AND NOT KVCAST_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;SEEDS" ${ARGN})
+  set(seeds "")
+  foreach(seed IN LISTS ARG_SEEDS ITEMS corpus/${name})
+    if(EXISTS "${PROJECT_SOURCE_DIR}/tests/${seed}")
+      list(APPEND seeds "${PROJECT_SOURCE_DIR}/tests/${seed}")
+    endif()
+  endforeach()
+  add_executable(fuzz_${name} ${ARG_SOURCES})
+  kvcast_compile_options(fuzz_${name})
+  target_compile_definitions(fuzz_${name} PRIVATE KVCAST_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  target_link_libraries(fuzz_${name} PRIVATE ${ARG_LINK})
+  if(KVCAST_FUZZ)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    file(GENERATE OUTPUT "${PROJECT_BINARY_DIR}/fuzz/${name}" CONTENT "$<TARGET_FILE:fuzz_${name}>\n${seeds}\n")
+  else()
+    target_sources(fuzz_${name} PRIVATE "${PROJECT_SOURCE_DIR}/tests/fuzz/replay.cc")
+    add_test(NAME fuzz_${name} COMMAND fuzz_${name} ${seeds})
+    set_tests_properties(fuzz_${name} PROPERTIES TIMEOUT 300)
+  endif()
 endfunction()

@@ -1,0 +1,41 @@
+// Everything the origin parses of a request: head, target, ranges, tags, dates; and the answer it
+// plans for a file of 1,000 bytes.
+#include <string>
+#include <string_view>
+
+#include "origin/http/file_kind.h"
+#include "origin/http/request_parser.h"
+#include "origin/http/response.h"
+#include "origin/http/router.h"
+#include "origin/http/target.h"
+#include "tests/fuzz/expect.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace kvcast::origin;
+  using kvcast::fuzz::expect;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const HeadLimits limits;
+  Request request;
+  RequestParser parser(request, limits);
+  const size_t taken = parser.put(text);
+  expect(taken <= size, "no more is taken than was given");
+  if (!parser.done() || parser.error_status() != 0) return 0;
+
+  const Target target = parse_target(request.target);
+  expect(("/" + target.path + "/").find("/../") == std::string::npos, "no path leaves the root");
+  expect(target.path.find('\0') == std::string::npos, "no path holds a NUL");
+  if (const Route planned = route(request, {}); !std::holds_alternative<FileRoute>(planned)) {
+    return 0;
+  }
+  FileInfo info;
+  info.bytes = 1000;
+  const ResponsePlan plan = plan_file(request, target.path, info, 0);
+  expect(plan.status >= 200 && plan.status < 600, "an answer has a status");
+  const uint64_t first = plan.body_first.value_or(0);
+  expect(!plan.body_first || (first <= info.bytes && plan.body_bytes <= info.bytes - first),
+         "an answer lies in its file");
+  std::string head;
+  append_head(plan, {}, head);
+  expect(head.find("\r\n\r\n") == head.size() - 4, "an answer has one head");
+  return 0;
+}
