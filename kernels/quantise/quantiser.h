@@ -36,7 +36,7 @@ inline uint8_t refinement_symbol(int32_t before, int32_t after) {
 inline int32_t refine(int32_t value, uint8_t symbol) {
   const uint32_t bit = (symbol | symbol >> 1) & 1u;  // symbol 2 is -1
   const auto refined = static_cast<int32_t>(2 * magnitude(value) + bit);
-  return (value < 0) | (symbol == 2) ? -refined : refined;
+  return ((value < 0) | (symbol == 2)) ? -refined : refined;
 }
 
 // How the values of one class at one level become coefficients.
