@@ -47,6 +47,8 @@ void add_serve_options(CLI::App& app, const std::string& command, ServeOptions& 
                  "`seconds Mbit/s`");
   app.add_option("--pace-scale", server.pace_scale, "Multiplies the rates of --pace")
       ->capture_default_str();
+  app.add_option("--cached-files", server.cached_files, "Files each thread keeps open")
+      ->capture_default_str();
   app.add_option("--access-log", server.access_log_path,
                  "File the access log is appended to; default: stderr");
   app.add_flag("--no-access-log", options.no_access_log, "Log no requests");

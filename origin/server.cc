@@ -116,9 +116,11 @@ Result<std::unique_ptr<Server>> Server::start(const ServerParams& params) {
 
   const ServerLimits& limits = params.limits;
   const size_t send_buffer_bytes = *bucket ? kPacedSendBufferBytes : 0;
+  FileCacheParams file_cache;
+  file_cache.max_files = params.cached_files;
   std::unique_ptr<Parts> parts(
       new Parts{Shared{limits, HeadLimits{limits.max_header_bytes, limits.max_target_bytes},
-                       RoutePolicy{limits.max_request_body_bytes}, std::move(*root),
+                       RoutePolicy{limits.max_request_body_bytes}, std::move(*root), file_cache,
                        std::move(*bucket), send_buffer_bytes, std::move(*log)},
                 {}});
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());

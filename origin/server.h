@@ -2,7 +2,7 @@
 //
 // Threads: each of `threads` runs its own event loop and its own listening socket on the same port
 // (SO_REUSEPORT); a connection stays on the thread that accepted it. The threads block all signals.
-// Files are opened per request, so what a rename put in place is what the next request gets.
+// What a rename put in place is what the next request gets.
 #pragma once
 
 #include <chrono>
@@ -37,6 +37,7 @@ struct ServerParams {
   double pace_scale = 1;  // times every rate of the trace
   bool access_log = true;
   std::string access_log_path;  // appended to; empty: stderr
+  size_t cached_files = 512;    // kept open by each thread, see origin/files/file_cache.h
   ServerLimits limits;
 };
 

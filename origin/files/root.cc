@@ -29,6 +29,14 @@ int openat2_beneath(int folder, const char* path, int flags) {
   return fd;
 }
 
+FileInfo info_of(const struct stat& info) {
+  const auto nanoseconds = [](const timespec& time) {
+    return int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+  };
+  return FileInfo{static_cast<uint64_t>(info.st_size), nanoseconds(info.st_mtim), info.st_ino,
+                  info.st_dev, nanoseconds(info.st_ctim)};
+}
+
 int status_of_errno(int error) {
   switch (error) {
     case EMFILE:
@@ -106,10 +114,14 @@ OpenedFile Root::open(const std::string& path) const {
     file.error_status = 404;
     return file;
   }
-  file.info = FileInfo{static_cast<uint64_t>(info.st_size),
-                       int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec,
-                       static_cast<uint64_t>(info.st_ino)};
+  file.info = info_of(info);
   return file;
+}
+
+std::optional<FileInfo> Root::stat(const std::string& path) const {
+  struct stat info {};
+  if (::fstatat(descriptor_.get(), path.c_str(), &info, 0) != 0) return {};
+  return info_of(info);
 }
 
 }  // namespace kvcast::origin

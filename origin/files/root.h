@@ -1,6 +1,7 @@
 // The directory that is served, and nothing outside it.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -48,6 +49,9 @@ class Root {
 
   // `path` as parse_target gives it: relative, no empty components, none starting with a dot.
   OpenedFile open(const std::string& path) const;
+  // What lies at the path now, for comparing with an opened file's info and nothing else: folders
+  // on the way may have become links that leave the root.
+  std::optional<FileInfo> stat(const std::string& path) const;
 
  private:
   Root(Descriptor descriptor, Method method)

@@ -12,6 +12,9 @@ struct FileInfo {
   uint64_t bytes = 0;
   int64_t mtime_ns = 0;  // since 1970
   uint64_t inode = 0;
+  uint64_t device = 0;
+  int64_t ctime_ns = 0;  // since 1970
+  bool operator==(const FileInfo&) const = default;
 };
 
 enum class FileKind {

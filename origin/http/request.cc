@@ -8,8 +8,9 @@ void Request::clear() {
   body_bytes = 0;
   chunked = expects_continue = false;
   host.reset();
-  for (std::string* text : {&method_name, &target, &range, &if_range, &if_match, &if_none_match,
-                            &if_modified_since, &if_unmodified_since, &user_agent, &cmcd}) {
+  for (std::string* text :
+       {&method_name, &target, &range, &if_range, &if_match, &if_none_match, &if_modified_since,
+        &if_unmodified_since, &accept_encoding, &user_agent, &cmcd}) {
     text->clear();
   }
 }

@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   FileInfo info;
   info.bytes = 1000;
-  const ResponsePlan plan = plan_file(request, target.path, info, 0);
+  const ResponsePlan plan = plan_file(request, describe_file(target.path, info), 0);
   expect(plan.status >= 200 && plan.status < 600, "an answer has a status");
   const uint64_t first = plan.body_first.value_or(0);
   expect(!plan.body_first || (first <= info.bytes && plan.body_bytes <= info.bytes - first),

@@ -3,8 +3,6 @@
 #include <array>
 #include <charconv>
 
-#include "origin/http/date.h"
-
 namespace kvcast::origin {
 namespace {
 
@@ -119,13 +117,13 @@ void append_head(const ResponsePlan& plan, const HeadContext& context, std::stri
     append_field(to, "Connection", "keep-alive");
   }
   if (!plan.content_type.empty()) append_field(to, "Content-Type", plan.content_type);
+  if (!plan.content_encoding.empty()) append_field(to, "Content-Encoding", plan.content_encoding);
+  if (plan.varies_by_encoding) append_field(to, "Vary", "Accept-Encoding");
   if (has_content_length(plan.status)) append_field(to, "Content-Length", plan.body_bytes);
   if (plan.range_of_bytes) append_content_range(plan, to);
   if (plan.accepts_ranges) append_field(to, "Accept-Ranges", "bytes");
   if (!plan.entity_tag.empty()) append_field(to, "ETag", plan.entity_tag);
-  if (plan.last_modified_s) {
-    append_field(to, "Last-Modified", format_http_date(*plan.last_modified_s));
-  }
+  if (plan.last_modified_s) append_field(to, "Last-Modified", plan.last_modified);
   append_field(to, "Cache-Control", plan.cache_control);
   append_field(to, "X-Content-Type-Options", "nosniff");
   if (plan.retry_after_s) append_field(to, "Retry-After", *plan.retry_after_s);

@@ -10,8 +10,10 @@ namespace kvcast::origin {
 
 struct ResponsePlan {
   int status = 200;
-  std::string_view content_type;  // empty: no Content-Type
-  uint64_t body_bytes = 0;        // Content-Length, also for HEAD
+  std::string_view content_type;      // empty: no Content-Type
+  std::string_view content_encoding;  // empty: none
+  bool varies_by_encoding = false;
+  uint64_t body_bytes = 0;  // Content-Length, also for HEAD
   std::optional<uint64_t>
       body_first;         // set: the body is these bytes of the file; else it is `text`
   std::string_view text;  // static storage
@@ -20,6 +22,7 @@ struct ResponsePlan {
   std::optional<uint64_t> range_of_bytes;  // 206, 416: the whole file's size, for Content-Range
   std::string entity_tag;                  // empty: none
   std::optional<int64_t> last_modified_s;  // since 1970
+  std::string last_modified;               // the same as an HTTP date
   std::string_view cache_control = "no-store";
   bool lists_methods = false;  // Allow, and for OPTIONS what CORS asks
   bool is_preflight = false;

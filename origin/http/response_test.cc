@@ -25,6 +25,7 @@ TEST(Response, Whole) {
   plan.accepts_ranges = true;
   plan.entity_tag = "\"t\"";
   plan.last_modified_s = 784111777;
+  plan.last_modified = "Sun, 06 Nov 1994 08:49:37 GMT";
   plan.cache_control = "no-cache";
   EXPECT_EQ(head_of(plan),
             "HTTP/1.1 200 OK\r\n"

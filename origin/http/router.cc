@@ -10,14 +10,7 @@
 namespace kvcast::origin {
 namespace {
 
-constexpr int64_t kNanosecondsPerSecond = 1'000'000'000;
 constexpr uint32_t kRetryAfterSeconds = 1;
-
-int64_t modified_s(const FileInfo& info) {
-  // Rounded down also before 1970.
-  const int64_t seconds = info.mtime_ns / kNanosecondsPerSecond;
-  return info.mtime_ns % kNanosecondsPerSecond < 0 ? seconds - 1 : seconds;
-}
 
 bool has_unwanted_body(const Request& request, const RoutePolicy& policy) {
   return request.chunked || request.body_bytes > policy.max_request_body_bytes;
@@ -52,7 +45,7 @@ bool range_applies(const Request& request, const ResponsePlan& plan, int64_t now
 
 ResponsePlan not_modified(ResponsePlan plan) {
   plan.status = 304;
-  plan.content_type = {};
+  plan.content_type = plan.content_encoding = {};
   plan.body_bytes = 0;
   plan.body_first.reset();
   plan.accepts_ranges = false;
@@ -97,30 +90,31 @@ Route route(const Request& request, const RoutePolicy& policy) {
   return FileRoute{std::move(target.path)};
 }
 
-ResponsePlan plan_file(const Request& request, const std::string& path, const FileInfo& info,
-                       int64_t now_s) {
-  const FileKind kind = file_kind(path);
+ResponsePlan plan_file(const Request& request, const FileFacts& file, int64_t now_s) {
   ResponsePlan plan;
-  plan.content_type = content_type(kind, path);
-  plan.body_bytes = info.bytes;
+  plan.content_type = file.content_type;
+  plan.content_encoding = file.content_encoding;
+  plan.varies_by_encoding = file.varies_by_encoding;
+  plan.body_bytes = file.bytes;
   plan.body_first = 0;
   plan.send_body = request.method != Method::kHead;
   plan.accepts_ranges = true;
-  plan.entity_tag = entity_tag(path, info);
-  plan.last_modified_s = modified_s(info);
-  plan.cache_control = cache_control(kind);
+  plan.entity_tag = file.entity_tag;
+  plan.last_modified_s = file.last_modified_s;
+  plan.last_modified = file.last_modified;
+  plan.cache_control = file.cache_control;
 
   const int status = precondition_status(request, plan);
   if (status == 304) return not_modified(std::move(plan));
   if (status == 412) return plan_refusal(request, 412);
   if (!range_applies(request, plan, now_s)) return plan;
-  const RangeChoice choice = choose_range(request.range, info.bytes);
-  if (choice.kind == RangeChoice::Kind::kUnsatisfiable) return unsatisfiable(info.bytes);
+  const RangeChoice choice = choose_range(request.range, file.bytes);
+  if (choice.kind == RangeChoice::Kind::kUnsatisfiable) return unsatisfiable(file.bytes);
   if (choice.kind == RangeChoice::Kind::kPart) {
     plan.status = 206;
     plan.body_first = choice.first;
     plan.body_bytes = choice.bytes;
-    plan.range_of_bytes = info.bytes;
+    plan.range_of_bytes = file.bytes;
   }
   return plan;
 }

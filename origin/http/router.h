@@ -6,7 +6,7 @@
 #include <string>
 #include <variant>
 
-#include "origin/http/file_kind.h"
+#include "origin/http/file_facts.h"
 #include "origin/http/request.h"
 #include "origin/http/response.h"
 
@@ -32,8 +32,7 @@ bool leaves_body_unread(const Request& request, const RoutePolicy& policy);
 // For a file that exists. Preconditions in the order of RFC 9110 §13.2.2: If-Match,
 // If-Unmodified-Since, If-None-Match, If-Modified-Since, then Range under If-Range. Range counts
 // for GET only.
-ResponsePlan plan_file(const Request& request, const std::string& path, const FileInfo& info,
-                       int64_t now_s);
+ResponsePlan plan_file(const Request& request, const FileFacts& file, int64_t now_s);
 
 // /healthz: 200 "ok", or 503 "draining" once the server is stopping. HEAD as ever.
 ResponsePlan plan_health(const Request& request, bool draining);

@@ -22,7 +22,7 @@ Request get(const std::string& target = "/a.json") {
 }
 
 ResponsePlan plan(const Request& request, const FileInfo& info = kInfo) {
-  return plan_file(request, "a.json", info, kNow);
+  return plan_file(request, describe_file("a.json", info), kNow);
 }
 
 int status_of(const Route& route) {
@@ -194,7 +194,8 @@ TEST(Router, IfRange) {
   Request request = get();
   request.range = "bytes=1-2";
   request.if_range = kDate;
-  EXPECT_EQ(plan_file(request, "a.json", kInfo, kModified).status, 200) << "within its own second";
+  EXPECT_EQ(plan_file(request, describe_file("a.json", kInfo), kModified).status, 200)
+      << "within its own second";
 }
 
 TEST(Router, TimesBefore1970RoundDown) {

@@ -111,6 +111,16 @@ asio::awaitable<bool> Connection::send_by(uint64_t bytes, Attempt attempt) {
   co_return true;
 }
 
+size_t Connection::send_now(std::string_view bytes, bool more) {
+  if (paced_ || is_over()) return 0;
+  const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
+  const ssize_t put = ::send(socket_.native_handle(), bytes.data(), bytes.size(), flags);
+  if (put <= 0) return 0;
+  sent_bytes_ += static_cast<uint64_t>(put);
+  first_sent_at_ = Clock::now();
+  return static_cast<size_t>(put);
+}
+
 asio::awaitable<bool> Connection::send(std::string_view bytes, bool more) {
   // Paced, each quantum leaves when it is due, so nothing is held back.
   const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more && !paced_ ? MSG_MORE : 0);

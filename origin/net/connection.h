@@ -35,6 +35,8 @@ class Connection {
 
   // What follows is a response; `paced` says whether it draws from the bucket.
   void begin_response(bool paced);
+  // What the kernel takes at once of it, without waiting; 0 for a paced response.
+  size_t send_now(std::string_view bytes, bool more);
   // All of it, or false. `more`: the kernel may hold the last packet back for what follows.
   asio::awaitable<bool> send(std::string_view bytes, bool more);
   // Bytes [first, first + bytes) of the file, or false: also if it ends before.

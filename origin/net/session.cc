@@ -1,10 +1,13 @@
 #include "origin/net/session.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
 #include <utility>
 #include <variant>
 
+#include "origin/http/gzip.h"
 #include "origin/log/record.h"
 
 namespace kvcast::origin {
@@ -16,17 +19,22 @@ using std::chrono::milliseconds;
 // How long a connection accepted just before the drain may take to bring its request.
 constexpr milliseconds kDrainFirstRequest{500};
 
+// What a connection holds while it waits; most requests fit.
+constexpr size_t kIdleBufferBytes = 1024;
+// Bodies up to this size leave with their head, by one copy and one call.
+constexpr uint64_t kSmallBodyBytes = 16384;
+
 double ms_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
 
 }  // namespace
 
-Session::Session(tcp::socket socket, Shared& shared, DateCache& dates)
+Session::Session(tcp::socket socket, Shared& shared, Local& local)
     : shared_(shared),
-      dates_(dates),
+      local_(local),
       connection_(std::move(socket), shared.bucket.get(), shared.send_buffer_bytes),
-      buffer_(shared.limits.max_header_bytes) {}
+      buffer_(kIdleBufferBytes) {}
 
 void Session::begin_drain() {
   if (!waiting_) return;
@@ -44,7 +52,9 @@ asio::awaitable<void> Session::refuse() {
   started_ = Clock::now();
   started_unix_ms_ = unix_ms_now();
   request_.clear();
-  const Answer refusal{plan_refusal(request_, 503), {}, false};
+  Answer refusal;
+  refusal.plan = plan_refusal(request_, 503);
+  refusal.paced = false;
   const bool complete = co_await send(refusal, false);
   log(refusal, complete);
   co_await connection_.linger();
@@ -72,6 +82,9 @@ asio::awaitable<bool> Session::serve_one() {
 asio::awaitable<Session::Head> Session::read_head() {
   parser_.emplace(request_, shared_.head_limits);
   waiting_ = true;
+  if (buffered_bytes_ == 0 && buffer_.size() > kIdleBufferBytes) {
+    std::vector<char>(kIdleBufferBytes).swap(buffer_);
+  }
   connection_.set_deadline(Clock::now() + milliseconds(shared_.limits.idle_timeout_ms));
   if (shared_.draining) begin_drain();
   while (true) {
@@ -90,6 +103,7 @@ asio::awaitable<Session::Head> Session::read_head() {
       }
       if (parser_->done()) co_return Head::kRequest;
     }
+    make_room();
     const size_t got = co_await connection_.read_some(std::span(buffer_).subspan(buffered_bytes_));
     buffered_bytes_ += got;
     if (got > 0) continue;
@@ -122,6 +136,12 @@ void Session::skip_empty_lines() {
   if (skipped > 0) take(skipped);
 }
 
+// The parser has refused a head before it fills the largest buffer.
+void Session::make_room() {
+  if (buffered_bytes_ < buffer_.size()) return;
+  buffer_.resize(std::min(buffer_.size() * 4, shared_.limits.max_header_bytes));
+}
+
 void Session::take(size_t bytes) {
   buffered_bytes_ -= bytes;
   std::memmove(buffer_.data(), buffer_.data() + bytes, buffered_bytes_);
@@ -133,15 +153,42 @@ Session::Answer Session::answer() {
   if (auto* plan = std::get_if<ResponsePlan>(&chosen)) {
     reply.plan = std::move(*plan);
   } else if (const auto* wanted = std::get_if<FileRoute>(&chosen)) {
-    reply.file = shared_.root.open(wanted->path);
-    reply.plan = reply.file.error_status != 0
-                     ? plan_refusal(request_, reply.file.error_status)
-                     : plan_file(request_, wanted->path, reply.file.info, dates_.now_s());
+    return answer_file(wanted->path);
   } else {
     reply.plan = plan_health(request_, shared_.draining);
     reply.paced = false;
   }
   return reply;
+}
+
+Session::Answer Session::answer_file(const std::string& path) {
+  Answer reply;
+  FileCache::Found found = local_.files.open(path, started_);
+  if (found.error_status != 0) {
+    reply.plan = plan_refusal(request_, found.error_status);
+    return reply;
+  }
+  reply.file = std::move(found.file);
+  const bool packed = reply.file->facts.varies_by_encoding &&
+                      accepts_gzip(request_.accept_encoding) &&
+                      FileCache::provide_gzip(*reply.file);
+  if (packed) reply.memory = reply.file->gzip;
+  reply.plan = plan_file(request_, packed ? reply.file->gzip_facts : reply.file->facts,
+                         local_.dates.now_s());
+  return reply;
+}
+
+// False if the file has become shorter than it was.
+bool Session::append_small_body(const Answer& reply, std::string& to) const {
+  const size_t bytes = reply.plan.body_bytes, before = to.size();
+  to.resize(before + bytes);
+  for (size_t have = 0; have < bytes;) {
+    const ssize_t got = ::pread(reply.file->descriptor.get(), to.data() + before + have,
+                                bytes - have, static_cast<off_t>(*reply.plan.body_first + have));
+    if (got <= 0) return false;
+    have += static_cast<size_t>(got);
+  }
+  return true;
 }
 
 asio::awaitable<bool> Session::send(const Answer& reply, bool keep_alive) {
@@ -151,13 +198,27 @@ asio::awaitable<bool> Session::send(const Answer& reply, bool keep_alive) {
   connection_.set_deadline(Clock::now() + milliseconds(shared_.limits.response_grace_ms) +
                            milliseconds(allowed_ms));
   connection_.begin_response(reply.paced);
-  head_.clear();
-  append_head(plan, HeadContext{request_.http11, keep_alive, dates_.now()}, head_);
-  const bool has_file_body = plan.send_body && plan.body_first && plan.body_bytes > 0;
-  if (plan.send_body && !plan.body_first) head_ += plan.text;
-  bool complete = co_await connection_.send(head_, has_file_body);
+  std::string& out = local_.out;
+  out.clear();
+  append_head(plan, HeadContext{request_.http11, keep_alive, local_.dates.now()}, out);
+  head_bytes_ = out.size();
+  bool has_file_body = false;
+  if (plan.send_body && !plan.body_first) {
+    out += plan.text;
+  } else if (plan.send_body && !reply.memory.empty()) {
+    out += reply.memory.substr(*plan.body_first, plan.body_bytes);
+  } else if (plan.send_body && plan.body_bytes <= kSmallBodyBytes) {
+    if (!append_small_body(reply, out)) co_return false;
+  } else {
+    has_file_body = plan.send_body;
+  }
+  bool complete = true;
+  if (const size_t sent = connection_.send_now(out, has_file_body); sent < out.size()) {
+    const std::string rest = out.substr(sent);  // the thread's others need `out` meanwhile
+    complete = co_await connection_.send(rest, has_file_body);
+  }
   if (complete && has_file_body) {
-    complete = co_await connection_.send_file(reply.file.descriptor.get(), *plan.body_first,
+    complete = co_await connection_.send_file(reply.file->descriptor.get(), *plan.body_first,
                                               plan.body_bytes);
   }
   co_return complete;
@@ -166,24 +227,23 @@ asio::awaitable<bool> Session::send(const Answer& reply, bool keep_alive) {
 void Session::log(const Answer& reply, bool complete) {
   if (!shared_.access_log) return;
   const Clock::time_point now = Clock::now();
-  const uint64_t body_bytes = reply.plan.send_body ? reply.plan.body_bytes : 0;
-  const uint64_t head_bytes = head_.size() - (reply.plan.body_first ? 0 : body_bytes);
   AccessRecord record;
   record.unix_ms = started_unix_ms_;
   record.peer = connection_.peer();
   record.method = request_.method_name;
   record.path = request_.target;
   record.status = reply.plan.status;
-  record.bytes = connection_.sent_bytes() - std::min(connection_.sent_bytes(), head_bytes);
+  record.bytes = connection_.sent_bytes() - std::min(connection_.sent_bytes(), head_bytes_);
   record.complete = complete;
   record.range = request_.range;
   record.duration_ms = ms_between(started_, now);
   record.ttfb_ms = ms_between(started_, connection_.first_sent_at().value_or(now));
   record.user_agent = request_.user_agent;
   record.cmcd = request_.cmcd;
-  line_.clear();
-  append_access_line(record, line_);
-  shared_.access_log->add(line_);
+  std::string& line = local_.out;
+  line.clear();
+  append_access_line(record, line);
+  shared_.access_log->add(line);
 }
 
 }  // namespace kvcast::origin

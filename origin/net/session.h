@@ -11,7 +11,7 @@
 #include "origin/http/router.h"
 #include "origin/net/asio.h"
 #include "origin/net/connection.h"
-#include "origin/net/date_cache.h"
+#include "origin/net/local.h"
 #include "origin/net/shared.h"
 
 namespace kvcast::origin {
@@ -21,7 +21,7 @@ class Session : public boost::intrusive::list_base_hook<
                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
   // Both outlive the session.
-  Session(tcp::socket socket, Shared& shared, DateCache& dates);
+  Session(tcp::socket socket, Shared& shared, Local& local);
 
   asio::awaitable<void> serve();   // requests until the connection ends
   asio::awaitable<void> refuse();  // 503: too many connections
@@ -36,7 +36,8 @@ class Session : public boost::intrusive::list_base_hook<
   enum class Head { kRequest, kRefused, kNone };
   struct Answer {
     ResponsePlan plan;
-    OpenedFile file;
+    std::shared_ptr<CachedFile> file;  // where the body comes from, if it is part of a file,
+    std::string_view memory;           // or of its gzip form
     bool paced = true;
   };
 
@@ -44,13 +45,16 @@ class Session : public boost::intrusive::list_base_hook<
   asio::awaitable<Head> read_head();
   asio::awaitable<bool> discard_body();
   Answer answer();
+  Answer answer_file(const std::string& path);
   asio::awaitable<bool> send(const Answer& answer, bool keep_alive);
+  bool append_small_body(const Answer& answer, std::string& to) const;
   void log(const Answer& answer, bool complete);
+  void make_room();
   void take(size_t bytes);
   void skip_empty_lines();
 
   Shared& shared_;
-  DateCache& dates_;
+  Local& local_;
   Connection connection_;
   std::vector<char> buffer_;
   size_t buffered_bytes_ = 0;  // at the front of buffer_, not yet understood
@@ -61,7 +65,7 @@ class Session : public boost::intrusive::list_base_hook<
   uint32_t served_ = 0;
   Connection::Clock::time_point started_;  // first byte of the request
   int64_t started_unix_ms_ = 0;
-  std::string head_, line_;  // kept for their memory
+  uint64_t head_bytes_ = 0;  // of the response
 };
 
 }  // namespace kvcast::origin

@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "origin/files/file_cache.h"
 #include "origin/files/root.h"
 #include "origin/http/request_parser.h"
 #include "origin/http/router.h"
@@ -20,6 +21,7 @@ struct Shared {
   HeadLimits head_limits;
   RoutePolicy policy;
   Root root;
+  FileCacheParams file_cache;
   std::unique_ptr<TokenBucket> bucket;    // null: no pacing
   size_t send_buffer_bytes = 0;           // SO_SNDBUF; 0: the kernel's choice
   std::unique_ptr<AccessLog> access_log;  // null: none

@@ -30,7 +30,10 @@ manifests::Error listen_error(const tcp::endpoint& address,
 
 }  // namespace
 
-Worker::Worker(Shared& shared) : shared_(shared), ended_future_(ended_.get_future()) {}
+Worker::Worker(Shared& shared)
+    : shared_(shared),
+      local_{{}, FileCache(shared.root, shared.file_cache), {}},
+      ended_future_(ended_.get_future()) {}
 
 Worker::~Worker() {
   if (!thread_.joinable()) return;
@@ -105,7 +108,7 @@ asio::awaitable<void> Worker::accept_all() {
 void Worker::admit(tcp::socket socket) {
   ConnectionSlot slot(shared_);
   if (!slot.is_held() && refusing_ >= kMaxRefusing) return;
-  auto session = std::make_unique<Session>(std::move(socket), shared_, dates_);
+  auto session = std::make_unique<Session>(std::move(socket), shared_, local_);
   sessions_.push_back(*session);
   if (aborting_) session->abort();
   asio::co_spawn(io_, run_session(std::move(session), std::move(slot)), asio::detached);
@@ -138,6 +141,7 @@ asio::awaitable<void> Worker::tick_all() {
     co_await ticker_.async_wait(kNoThrow);
     const Clock::time_point now = Clock::now();
     for (Session& session : sessions_) session.tick(now);
+    local_.files.sweep(now);
   }
 }
 

@@ -9,7 +9,7 @@
 
 #include "manifests/result.h"
 #include "origin/net/asio.h"
-#include "origin/net/date_cache.h"
+#include "origin/net/local.h"
 #include "origin/net/session.h"
 #include "origin/net/shared.h"
 
@@ -47,7 +47,7 @@ class Worker {
   void end_ticker_if_idle();
 
   Shared& shared_;
-  DateCache dates_;
+  Local local_;
   Sessions sessions_;  // before io_: the loop's destruction ends what still runs
   asio::io_context io_{1};
   tcp::acceptor acceptor_{io_};
