@@ -88,6 +88,29 @@ TEST(Rope, UndoRemovesWhatRedoAdds) {
   }
 }
 
+// A position's angles do not depend on what else is asked for, and are those of libm.
+TEST(Rope, AnglesOfAPositionAreTheSameInEveryTile) {
+  const Rope rope = make_rope({Rope::Layout::kHalfSplit, 64, 0, 64, 1.0});
+  const RopeAngles angles(rope);
+  const size_t frequencies = rope.inv_freq.size();
+  for (const uint64_t begin : {uint64_t{0}, uint64_t{61}, uint64_t{4090}, uint64_t{262130}}) {
+    constexpr size_t kCount = 150;
+    std::vector<float> cosines(frequencies * kCount), sines(cosines.size());
+    angles.columns(begin, kCount, kCount, cosines.data(), sines.data());
+    for (size_t t = 0; t < kCount; ++t) {
+      std::vector<float> cosine(frequencies), sine(frequencies);
+      angles.columns(begin + t, 1, 1, cosine.data(), sine.data());
+      for (size_t i = 0; i < frequencies; ++i) {
+        ASSERT_EQ(cosines[i * kCount + t], cosine[i]);
+        ASSERT_EQ(sines[i * kCount + t], sine[i]);
+        const double angle = static_cast<double>(begin + t) * rope.inv_freq[i];
+        ASSERT_NEAR(cosine[i], std::cos(angle), 4e-8);
+        ASSERT_NEAR(sine[i], std::sin(angle), 4e-8);
+      }
+    }
+  }
+}
+
 TEST(Rope, LeavesOtherDimsAlone) {
   const Rope rope = make_rope({Rope::Layout::kHalfSplit, 16, 4, 8, 2.0});
   std::vector<float> head(16, 1.0f);

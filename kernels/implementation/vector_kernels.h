@@ -4,14 +4,12 @@
 #include "kernels/entropy/rans_kernels.h"
 #include "kernels/implementation.h"
 #include "kernels/quantise/quantiser_kernels.h"
-#include "kernels/transform/transform_kernels.h"
 
 namespace kvcast::kernels {
 
 struct VectorKernels {
   RansKernels rans;
   QuantiserKernels quantiser;
-  const TransformKernels* transform;
 };
 
 // nullptr: the implementation has none, and the scalar functions do the work.

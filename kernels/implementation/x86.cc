@@ -1,5 +1,8 @@
+#include <vector>
+
 #include "kernels/implementation.h"
 #include "kernels/implementation/encode_kernels.h"
+#include "kernels/implementation/transform_kernels.h"
 #include "kernels/implementation/vector_kernels.h"
 
 namespace kvcast::kernels {
@@ -22,11 +25,9 @@ bool runs_here(Implementation implementation) {
 
 const VectorKernels* vector_kernels(Implementation implementation) {
   static constexpr VectorKernels kAvx2{{avx2::decode_symbols, avx2::refine_values},
-                                       {avx2::reconstruct_rows},
-                                       &avx2::kTransformKernels};
+                                       {avx2::reconstruct_rows}};
   static constexpr VectorKernels kAvx512{{avx512::decode_symbols, avx512::refine_values},
-                                         {avx512::reconstruct_rows},
-                                         &avx512::kTransformKernels};
+                                         {avx512::reconstruct_rows}};
   switch (implementation) {
     case Implementation::kScalar:
       return nullptr;
@@ -53,6 +54,46 @@ const EncodeKernels& encode_kernels(Implementation implementation) {
       return kAvx512;
   }
   return kScalar;
+}
+
+namespace {
+
+constexpr NamedTransformKernels kScalarTransform{
+    "scalar", {&scalar::kColumnKernels, &scalar::kInverseKernels}};
+constexpr NamedTransformKernels kAvx2Transform{"avx2",
+                                               {&avx2::kColumnKernels, &avx2::kInverseKernels}};
+constexpr NamedTransformKernels kAvx512Transform{
+    "avx512", {&avx512::kColumnKernels, &avx512::kInverseKernels}};
+constexpr NamedTransformKernels kBf16Transform{
+    "avx512 bf16", {&avx512::kColumnKernels, &avx512_bf16::kInverseKernels}};
+
+std::vector<NamedTransformKernels> find_transform_kernels() {
+  std::vector<NamedTransformKernels> found = {kScalarTransform};
+  if (runs_here(Implementation::kAvx2)) found.push_back(kAvx2Transform);
+  if (!runs_here(Implementation::kAvx512)) return found;
+  found.push_back(kAvx512Transform);
+  if (__builtin_cpu_supports("avx512bf16")) found.push_back(kBf16Transform);
+  return found;
+}
+
+}  // namespace
+
+const TransformKernels& transform_kernels(Implementation implementation) {
+  switch (implementation) {
+    case Implementation::kScalar:
+      return kScalarTransform.kernels;
+    case Implementation::kAvx2:
+      return kAvx2Transform.kernels;
+    case Implementation::kAvx512:
+      return __builtin_cpu_supports("avx512bf16") ? kBf16Transform.kernels
+                                                  : kAvx512Transform.kernels;
+  }
+  return kScalarTransform.kernels;
+}
+
+std::span<const NamedTransformKernels> transform_kernels_here() {
+  static const std::vector<NamedTransformKernels> found = find_transform_kernels();
+  return found;
 }
 
 }  // namespace kvcast::kernels

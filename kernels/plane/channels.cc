@@ -2,185 +2,230 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <string>
 
-#include "kernels/rope.h"
+#include "kernels/implementation/transform_kernels.h"
+#include "kernels/plane/channel_ropes.h"
 #include "kernels/transform/transform.h"
 
 namespace kvcast::kernels {
 namespace {
 
-constexpr uint32_t kTileTokens = 128;  // bounds the fp32 copies of a section
+bool is_bf16_or_f16(DType dtype) {
+  return dtype == DType::kBf16 || dtype == DType::kF16;
+}
 
-// The angles of a tile's positions for every RoPE that its layers use.
-class TileRopes {
- public:
-  TileRopes(const SectionShape& shape, uint64_t position, uint32_t count) : shape_(shape) {
-    if (shape.side != Side::kKey) return;
-    tables_.resize(shape.profile->ropes.size());
-    for (uint32_t layer = 0; layer < shape.layers.layers; ++layer) {
-      const uint8_t rope = rope_of(layer);
-      if (rope != kNoRope && !tables_[rope])
-        tables_[rope].emplace(shape.profile->ropes[rope], position, count);
-    }
+// Some elements of one layer's channels, `tokens` tokens from `from` on, to columns.
+void load_columns(const ColumnKernels& kernels, DType dtype, const std::byte* from, size_t stride,
+                  size_t tokens, size_t channels, std::vector<uint16_t>& narrow, float* columns) {
+  if (is_bf16_or_f16(dtype)) {
+    narrow.resize(channels * kColumnTokens);
+    kernels.to_columns(from, stride, tokens, channels, narrow.data());
+    (dtype == DType::kBf16 ? kernels.widen_bf16 : kernels.widen_f16)(narrow.data(), narrow.size(),
+                                                                     columns);
+    return;
   }
-
-  // nullptr: the layer has none.
-  const RopeTable* table(uint32_t layer) const {
-    if (tables_.empty() || rope_of(layer) == kNoRope) return nullptr;
-    return &*tables_[rope_of(layer)];
+  std::vector<float> row(channels);
+  for (size_t t = 0; t < kColumnTokens; ++t) {
+    if (t < tokens) load_f32(dtype, from + t * stride, row);
+    for (size_t c = 0; c < channels; ++c) columns[c * kColumnTokens + t] = row[c];
   }
+}
 
- private:
-  uint8_t rope_of(uint32_t layer) const {
-    return shape_.profile->layer_rope[shape_.layers.first_layer + layer];
+void store_columns(const ColumnKernels& kernels, DType dtype, const float* columns, size_t tokens,
+                   size_t channels, std::vector<uint16_t>& narrow, std::byte* to, size_t stride) {
+  if (is_bf16_or_f16(dtype)) {
+    narrow.resize(channels * kColumnTokens);
+    (dtype == DType::kBf16 ? kernels.narrow_to_bf16 : kernels.narrow_to_f16)(columns, narrow.size(),
+                                                                             narrow.data());
+    kernels.to_rows(narrow.data(), tokens, channels, to, stride);
+    return;
   }
-  const SectionShape& shape_;
-  std::vector<std::optional<RopeTable>> tables_;
-};
+  std::vector<float> row(channels);
+  for (size_t t = 0; t < tokens; ++t) {
+    for (size_t c = 0; c < channels; ++c) row[c] = columns[c * kColumnTokens + t];
+    store_f32(dtype, row, to + t * stride);
+  }
+}
 
-template <typename Rotate>
-void for_each_head(const SectionShape& shape, std::span<float> row, Rotate rotate) {
+Fault not_finite(const SectionShape& shape, float value, uint32_t layer, uint32_t token,
+                 size_t channel) {
   const uint32_t dim = shape.profile->geometry.dim(shape.side);
-  for (size_t first = 0; first < row.size(); first += dim) rotate(row.subspan(first, dim));
+  return {std::string(std::isnan(value) ? "NaN" : "infinity") + " in layer " +
+              std::to_string(shape.layers.first_layer + layer) + ", token " +
+              std::to_string(shape.tokens.begin + token) + ", head " +
+              std::to_string(channel / dim) + ", dim " + std::to_string(channel % dim) +
+              ": only the exact representation can hold it",
+          (size_t{layer} * shape.tokens.count + token) * shape.channels + channel};
 }
 
-// The channels of one layer and token of the chunk.
-Check load_row(const SectionShape& shape, DType dtype, const TensorView& view, uint32_t layer,
-               uint32_t token, std::span<float> row) {
-  load_f32(dtype, view.data + token * view.token_stride_bytes, row);
-  const auto bad = std::find_if(row.begin(), row.end(), [](float x) { return !std::isfinite(x); });
-  if (bad == row.end()) return {};
-  const auto channel = static_cast<size_t>(bad - row.begin());
-  const uint32_t dim = shape.profile->geometry.dim(shape.side);
-  return Fault{std::string(std::isnan(*bad) ? "NaN" : "infinity") + " in layer " +
-                   std::to_string(shape.layers.first_layer + layer) + ", token " +
-                   std::to_string(shape.tokens.begin + token) + ", head " +
-                   std::to_string(channel / dim) + ", dim " + std::to_string(channel % dim) +
-                   ": only the exact representation can hold it",
-               (size_t{layer} * shape.tokens.count + token) * shape.channels + channel};
-}
-
-// channels: [count][width], RoPE undone.
-Check load_tile(const SectionShape& shape, DType dtype, std::span<const TensorView> layers,
-                uint32_t first_token, uint32_t count, std::span<float> channels) {
-  const TileRopes ropes(shape, shape.tokens.begin + first_token, count);
-  for (uint32_t layer = 0; layer < layers.size(); ++layer) {
-    const RopeTable* rope = ropes.table(layer);
-    for (uint32_t t = 0; t < count; ++t) {
-      const auto row =
-          channels.subspan(size_t{t} * shape.width + layer * shape.channels, shape.channels);
-      if (Check check = load_row(shape, dtype, layers[layer], layer, first_token + t, row); !check)
-        return check;
-      if (rope) for_each_head(shape, row, [&](std::span<float> head) { rope->undo(t, head); });
-    }
-  }
-  return {};
-}
-
-Check check_sinks(const SectionShape& shape, DType dtype, std::span<const TensorView> layers) {
+// The first NaN or infinity of tokens [first, first + count) of the chunk.
+Check check_rows(const SectionShape& shape, DType dtype, std::span<const TensorView> layers,
+                 uint32_t first, size_t count) {
   std::vector<float> row(shape.channels);
   for (uint32_t layer = 0; layer < layers.size(); ++layer) {
-    for (uint32_t token = 0; token < shape.sinks; ++token) {
-      if (Check check = load_row(shape, dtype, layers[layer], layer, token, row); !check)
-        return check;
+    for (uint32_t token = first; token < first + count; ++token) {
+      load_f32(dtype, layers[layer].data + token * layers[layer].token_stride_bytes, row);
+      const auto bad =
+          std::find_if(row.begin(), row.end(), [](float x) { return !std::isfinite(x); });
+      if (bad != row.end())
+        return not_finite(shape, *bad, layer, token, static_cast<size_t>(bad - row.begin()));
     }
   }
   return {};
 }
 
 // Values near the end of fp32's range may overflow in the transform.
-Check check_finite(const SectionShape& shape, std::span<const float> tile, uint32_t first_token) {
-  const auto bad =
-      std::find_if(tile.begin(), tile.end(), [](float y) { return !std::isfinite(y); });
-  if (bad == tile.end()) return {};
-  const auto token = first_token + static_cast<size_t>(bad - tile.begin()) / shape.coefficients;
-  return Fault{"layers from " + std::to_string(shape.layers.first_layer) + ", token " +
-                   std::to_string(shape.tokens.begin + token) +
-                   ": a coefficient overflows fp32; only the exact representation can hold it",
-               token * shape.channels};
+Fault overflow(const SectionShape& shape, std::span<const float* const> coefficients,
+               uint32_t first_token) {
+  size_t t = 0;
+  const auto is_finite = [&](const float* column) { return std::isfinite(column[t]); };
+  while (std::all_of(coefficients.begin(), coefficients.end(), is_finite)) ++t;
+  const uint32_t token = first_token + static_cast<uint32_t>(t);
+  return {"layers from " + std::to_string(shape.layers.first_layer) + ", token " +
+              std::to_string(shape.tokens.begin + token) +
+              ": a coefficient overflows fp32; only the exact representation can hold it",
+          size_t{token} * shape.channels};
 }
 
-// tile: [count][C] -> its place in [group][T][lane].
-void place_by_group(const SectionShape& shape, std::span<const float> tile, uint32_t first_token,
-                    uint32_t count, std::span<float> all) {
-  for (uint32_t g = 0; g < shape.groups; ++g) {
-    const uint32_t lanes = shape.lanes(g);
-    float* to = all.data() + size_t{g} * kLanes * shape.coded_tokens + size_t{first_token} * lanes;
-    for (uint32_t t = 0; t < count; ++t) {
-      const float* from = tile.data() + size_t{t} * shape.coefficients + g * kLanes;
-      std::copy_n(from, lanes, to + size_t{t} * lanes);
+// Reads tile after tile of a section.
+class Loader {
+ public:
+  Loader(const ChannelKernels& kernels, const SectionShape& shape, DType dtype,
+         std::span<const TensorView> layers)
+      : kernels_(*kernels.transform->columns),
+        shape_(shape),
+        dtype_(dtype),
+        layers_(layers),
+        ropes_(shape, kernels.ropes),
+        transform_(*shape.codec, kernels_) {}
+
+  // Coded tokens [first, first + count) to their places in [channel group][coded token][lane].
+  Check load(uint32_t first, uint32_t count, std::span<float> all) {
+    const uint32_t token = shape_.sinks + first;
+    ropes_.move_to(token, count);
+    const uint32_t dim = shape_.profile->geometry.dim(shape_.side);
+    bool finite = true;
+    for (uint32_t channel = 0; channel < shape_.width; channel += dim)
+      finite &= load_head(channel, dim, token, count);
+    if (!finite) return check_rows(shape_, dtype_, layers_, token, count);
+    transform_.run();
+    if (!transform_.finite()) return overflow(shape_, transform_.coefficients(), token);
+    for (uint32_t g = 0; g < shape_.groups; ++g) {
+      const uint32_t lanes = shape_.lanes(g);
+      float* const group = all.data() + size_t{g} * kLanes * shape_.coded_tokens;
+      kernels_.to_lanes(transform_.coefficients().data() + size_t{g} * kLanes, lanes, count,
+                        group + size_t{first} * lanes);
+    }
+    return {};
+  }
+
+ private:
+  // False: some element is not finite.
+  bool load_head(uint32_t channel, uint32_t dim, uint32_t token, uint32_t count) {
+    const uint32_t layer = channel / shape_.channels;
+    const TensorView& view = layers_[layer];
+    float* const head = transform_.channels().data() + size_t{channel} * kColumnTokens;
+    load_columns(kernels_, dtype_,
+                 view.data + token * view.token_stride_bytes +
+                     channel % shape_.channels * dtype_bytes(dtype_),
+                 view.token_stride_bytes, count, dim, narrow_, head);
+    const bool finite = kernels_.all_finite(head, dim * kColumnTokens);
+    ropes_.undo(kernels_, layer, head);
+    transform_.normalise(channel, dim);
+    return finite;
+  }
+
+  const ColumnKernels& kernels_;
+  const SectionShape& shape_;
+  DType dtype_;
+  std::span<const TensorView> layers_;
+  ChannelRopes ropes_;
+  ForwardTransform transform_;
+  std::vector<uint16_t> narrow_;
+};
+
+// Writes tile after tile of a section.
+class Storer {
+ public:
+  Storer(const ChannelKernels& kernels, const SectionShape& shape, DType dtype,
+         std::span<const MutableTensorView> layers)
+      : kernels_(*kernels.transform->columns),
+        shape_(shape),
+        dtype_(dtype),
+        layers_(layers),
+        ropes_(shape, kernels.ropes),
+        transform_(*shape.codec, *kernels.transform->inverse) {}
+
+  // Coded tokens [first, first + count).
+  void store(uint32_t first, uint32_t count, std::span<const uint16_t> coefficients) {
+    const auto rows = coefficients.subspan(size_t{first} * shape_.coefficients);
+    kernels_.to_columns(reinterpret_cast<const std::byte*>(rows.data()),
+                        shape_.coefficients * sizeof(uint16_t), count, shape_.coefficients,
+                        transform_.coefficients().data());
+    const uint32_t token = shape_.sinks + first;
+    ropes_.move_to(token, count);
+    const uint32_t dim = shape_.profile->geometry.dim(shape_.side);
+    transform_.begin();
+    for (size_t stored = 0; !transform_.done();) {
+      for (const size_t ready = transform_.advance(); stored + dim <= ready; stored += dim)
+        store_head(stored, dim, token, count);
     }
   }
-}
 
-void redo(const RopeTable& table, uint32_t row, std::span<float> head,
-          const TransformKernels* kernels) {
-  const Rope& rope = table.rope();
-  if (!kernels || rope.layout != Rope::Layout::kHalfSplit) return table.redo(row, head);
-  float* const first = head.data() + rope.first_dim;
-  kernels->rotate(table.cosines(row), table.sines(row), static_cast<float>(rope.attention_scaling),
-                  rope.inv_freq.size(), first, first + rope.inv_freq.size());
-}
+ private:
+  void store_head(size_t channel, uint32_t dim, uint32_t token, uint32_t count) {
+    const auto layer = static_cast<uint32_t>(channel / shape_.channels);
+    float* const head = transform_.channels().data() + channel * kColumnTokens;
+    ropes_.redo(kernels_, layer, head);
+    const MutableTensorView& view = layers_[layer];
+    store_columns(kernels_, dtype_, head, count, dim, narrow_,
+                  view.data + token * view.token_stride_bytes +
+                      channel % shape_.channels * dtype_bytes(dtype_),
+                  view.token_stride_bytes);
+  }
 
-void store_row(DType dtype, std::span<const float> row, std::byte* to,
-               const TransformKernels* kernels) {
-  if (!kernels || dtype == DType::kF32 || is_fp8(dtype)) return store_f32(dtype, row, to);
-  (dtype == DType::kBf16 ? kernels->narrow_to_bf16 : kernels->narrow_to_f16)(row.data(), row.size(),
-                                                                             to);
-}
+  const ColumnKernels& kernels_;
+  const SectionShape& shape_;
+  DType dtype_;
+  std::span<const MutableTensorView> layers_;
+  ChannelRopes ropes_;
+  InverseTransform transform_;
+  std::vector<uint16_t> narrow_;
+};
 
 }  // namespace
 
-Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType dtype,
+ChannelKernels::ChannelKernels(const Profile& profile, Implementation implementation)
+    : transform(&transform_kernels(implementation)),
+      ropes(profile.ropes.begin(), profile.ropes.end()) {}
+
+Checked<std::vector<float>> load_coefficients(const ChannelKernels& kernels,
+                                              const SectionShape& shape, DType dtype,
                                               std::span<const TensorView> layers) {
-  if (Check check = check_sinks(shape, dtype, layers); !check) return check.fault();
+  if (Check check = check_rows(shape, dtype, layers, 0, shape.sinks); !check) return check.fault();
   std::vector<float> all(size_t{shape.coded_tokens} * shape.coefficients);
-  const uint32_t tile = std::min(kTileTokens, shape.coded_tokens);
-  std::vector<float> channels(size_t{tile} * shape.width),
-      coefficients(size_t{tile} * shape.coefficients);
-  for (uint32_t first = 0; first < shape.coded_tokens; first += tile) {
-    const uint32_t count = std::min(tile, shape.coded_tokens - first);
-    if (Check check = load_tile(shape, dtype, layers, shape.sinks + first, count, channels);
-        !check) {
-      return check.fault();
-    }
-    const auto transformed = std::span(coefficients).first(size_t{count} * shape.coefficients);
-    transform::forward(*shape.codec, std::span(channels).first(size_t{count} * shape.width), count,
-                       transformed);
-    if (Check check = check_finite(shape, transformed, shape.sinks + first); !check)
-      return check.fault();
-    place_by_group(shape, transformed, first, count, all);
+  Loader loader(kernels, shape, dtype, layers);
+  for (uint32_t first = 0; first < shape.coded_tokens; first += kColumnTokens) {
+    const auto count = std::min<uint32_t>(kColumnTokens, shape.coded_tokens - first);
+    if (Check check = loader.load(first, count, all); !check) return check.fault();
   }
   return all;
 }
 
-void store_coefficients(const SectionShape& shape, std::span<const uint16_t> coefficients,
-                        DType dtype, std::span<const MutableTensorView> layers,
-                        const TransformKernels* kernels) {
-  const uint32_t tile = std::min(kTileTokens, shape.coded_tokens);
-  std::vector<float> channels(size_t{tile} * shape.width);
-  for (uint32_t first = 0; first < shape.coded_tokens; first += tile) {
-    const uint32_t count = std::min(tile, shape.coded_tokens - first);
-    transform::inverse(*shape.codec,
-                       coefficients.subspan(size_t{first} * shape.coefficients,
-                                            size_t{count} * shape.coefficients),
-                       count, std::span(channels).first(size_t{count} * shape.width), kernels);
-    const uint32_t token = shape.sinks + first;
-    const TileRopes ropes(shape, shape.tokens.begin + token, count);
-    for (uint32_t layer = 0; layer < layers.size(); ++layer) {
-      const RopeTable* rope = ropes.table(layer);
-      for (uint32_t t = 0; t < count; ++t) {
-        const auto row = std::span(channels).subspan(
-            size_t{t} * shape.width + layer * shape.channels, shape.channels);
-        if (rope) {
-          for_each_head(shape, row, [&](std::span<float> head) { redo(*rope, t, head, kernels); });
-        }
-        store_row(dtype, row, layers[layer].data + (token + t) * layers[layer].token_stride_bytes,
-                  kernels);
-      }
-    }
+Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType dtype,
+                                              std::span<const TensorView> layers) {
+  return load_coefficients(ChannelKernels(*shape.profile, default_implementation()), shape, dtype,
+                           layers);
+}
+
+void store_coefficients(const ChannelKernels& kernels, const SectionShape& shape,
+                        std::span<const uint16_t> coefficients, DType dtype,
+                        std::span<const MutableTensorView> layers) {
+  Storer storer(kernels, shape, dtype, layers);
+  for (uint32_t first = 0; first < shape.coded_tokens; first += kColumnTokens) {
+    const auto count = std::min<uint32_t>(kColumnTokens, shape.coded_tokens - first);
+    storer.store(first, count, coefficients);
   }
 }
 

@@ -1,4 +1,5 @@
-// Between an engine's tensors and the channels of a section: element type, layer views and RoPE.
+// Between an engine's tensors and the coefficients of a section: element type, layer views, RoPE
+// and transform, a tile of tokens at a time.
 #pragma once
 
 #include <cstddef>
@@ -7,21 +8,36 @@
 
 #include "kernels/fault.h"
 #include "kernels/geometry.h"
+#include "kernels/implementation.h"
 #include "kernels/plane/section_shape.h"
-#include "kernels/transform/transform_kernels.h"
+#include "kernels/rope.h"
+#include "kernels/transform/column_kernels.h"
 
 namespace kvcast::kernels {
 
-// All coefficients of a section, [channel group][coded token][lane]: group g begins at 32 g T.
+// What this takes beside the section: kernels, and the angles of every RoPE of the profile, which
+// must outlive it. Immutable.
+struct ChannelKernels {
+  ChannelKernels(const Profile& profile, Implementation implementation);
+  const TransformKernels* transform;
+  std::vector<RopeAngles> ropes;
+};
+
+// All coefficients of a section, [channel group][coded token][lane]: group g begins at 32 g T. The
+// same on every implementation.
 // Fault: a NaN or infinity, at the element's index (plane.h, encode_section). Sink tokens are
 // checked too. Or a coefficient that overflows fp32, at its token's index in the first layer.
+Checked<std::vector<float>> load_coefficients(const ChannelKernels& kernels,
+                                              const SectionShape& shape, DType dtype,
+                                              std::span<const TensorView> layers);
+
+// For one section alone: kernels of the default implementation.
 Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType dtype,
                                               std::span<const TensorView> layers);
 
 // coefficients: bf16, [coded token][coefficient]. Writes the coded tokens of every layer.
-// `kernels`: nullptr for scalar.
-void store_coefficients(const SectionShape& shape, std::span<const uint16_t> coefficients,
-                        DType dtype, std::span<const MutableTensorView> layers,
-                        const TransformKernels* kernels = nullptr);
+void store_coefficients(const ChannelKernels& kernels, const SectionShape& shape,
+                        std::span<const uint16_t> coefficients, DType dtype,
+                        std::span<const MutableTensorView> layers);
 
 }  // namespace kvcast::kernels

@@ -32,6 +32,7 @@ Codec::Codec(const Profile& profile, Implementation implementation)
   auto tables = std::make_unique<Tables>();
   tables->vectors = vector_kernels(implementation);
   tables->encoding = &encode_kernels(implementation);
+  tables->channels.emplace(profile, implementation);
   tables->classes.reserve(profile.classes.size());
   for (const ScaleClass& scale_class : profile.classes)
     tables->classes.push_back(build_class(scale_class));

@@ -65,9 +65,7 @@ Check decode_section(const Codec& codec, uint32_t group, Side side, TokenRange t
   const auto coefficients = std::make_unique_for_overwrite<uint16_t[]>(count);
   if (Check check = decode_values(codec, *shape, planes, {coefficients.get(), count}); !check)
     return check;
-  const VectorKernels* const vectors = codec.tables().vectors;
-  store_coefficients(*shape, {coefficients.get(), count}, dtype, layers,
-                     vectors ? vectors->transform : nullptr);
+  store_coefficients(*codec.tables().channels, *shape, {coefficients.get(), count}, dtype, layers);
   for (const MutableTensorView& layer : layers) {
     for (uint32_t token = 0; token < shape->sinks && row_bytes > 0; ++token) {
       std::memcpy(layer.data + token * layer.token_stride_bytes, sinks.data(), row_bytes);

@@ -66,7 +66,7 @@ Checked<EncodedSection> encode_section(const Codec& codec, uint32_t group, Side 
                                        std::span<const TensorView> layers) {
   const auto shape = checked_shape(codec, group, side, tokens, layers.size());
   if (!shape) return shape.fault();
-  const auto coefficients = load_coefficients(*shape, dtype, layers);
+  const auto coefficients = load_coefficients(*codec.tables().channels, *shape, dtype, layers);
   if (!coefficients) return coefficients.fault();
 
   const std::vector<uint8_t>& ladder = shape->codec->drop_bits;

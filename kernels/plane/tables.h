@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "kernels/entropy/alias_table.h"
@@ -10,6 +11,7 @@
 #include "kernels/implementation/encode_kernels.h"
 #include "kernels/implementation/vector_kernels.h"
 #include "kernels/plane.h"
+#include "kernels/plane/channels.h"
 #include "kernels/plane/encode_tables.h"
 
 namespace kvcast::kernels {
@@ -29,6 +31,7 @@ struct Codec::Tables {
   const VectorKernels* vectors = nullptr;  // nullptr: scalar
   const EncodeKernels* encoding = nullptr;
   EncodeTables encode_tables;  // of `classes`
+  std::optional<ChannelKernels> channels;
 };
 
 }  // namespace kvcast::kernels

@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <random>
 
 #include "kernels/dtype.h"
+#include "kernels/implementation/transform_kernels.h"
 #include "kernels/profile/random_profile.h"
 
 namespace kvcast::kernels {
@@ -41,6 +43,53 @@ std::vector<float> random_values(std::mt19937& random, size_t count) {
   return values;
 }
 
+// [tokens][width] to [tokens][C], by tiles.
+std::vector<float> forward(const SectionCodec& codec, std::span<const float> channels,
+                           const ColumnKernels& kernels) {
+  const size_t width = codec.mean.size(), coded = codec.order.size();
+  const size_t tokens = channels.size() / width;
+  std::vector<float> coefficients(tokens * coded);
+  ForwardTransform transform(codec, kernels);
+  for (size_t begin = 0; begin < tokens; begin += kColumnTokens) {
+    const size_t count = std::min(kColumnTokens, tokens - begin);
+    for (size_t i = 0; i < count * width; ++i)
+      transform.channels()[i % width * kColumnTokens + i / width] = channels[begin * width + i];
+    transform.normalise(0, width);
+    transform.run();
+    EXPECT_TRUE(transform.finite());
+    for (size_t i = 0; i < count * coded; ++i)
+      coefficients[begin * coded + i] = transform.coefficients()[i % coded][i / coded];
+  }
+  return coefficients;
+}
+
+// [tokens][C] to [tokens][width].
+std::vector<float> inverse(const SectionCodec& codec, std::span<const uint16_t> coefficients,
+                           const InverseKernels& kernels) {
+  const size_t width = codec.mean.size(), coded = codec.order.size();
+  const size_t tokens = coefficients.size() / coded;
+  std::vector<float> channels(tokens * width);
+  InverseTransform transform(codec, kernels);
+  for (size_t begin = 0; begin < tokens; begin += kColumnTokens) {
+    const size_t count = std::min(kColumnTokens, tokens - begin);
+    for (size_t i = 0; i < count * coded; ++i) {
+      transform.coefficients()[i % coded * kColumnTokens + i / coded] =
+          coefficients[begin * coded + i];
+    }
+    transform.begin();
+    size_t ready = 0;
+    while (!transform.done()) {
+      const size_t before = ready;
+      ready = transform.advance();
+      EXPECT_GT(ready, before);
+    }
+    EXPECT_EQ(ready, width);
+    for (size_t i = 0; i < count * width; ++i)
+      channels[begin * width + i] = transform.channels()[i % width * kColumnTokens + i / width];
+  }
+  return channels;
+}
+
 // Component -> basis row (over all channels), in fp64.
 std::vector<std::vector<double>> rows_of(const SectionCodec& codec) {
   const size_t width = codec.mean.size();
@@ -70,8 +119,9 @@ TEST(Transform, ForwardMatchesFp64) {
     const SectionCodec codec = codec_of(random, c);
     const size_t width = codec.mean.size(), coded = codec.order.size();
     const std::vector<float> channels = random_values(random, c.tokens * width);
-    std::vector<float> coefficients(c.tokens * coded);
-    transform::forward(codec, channels, c.tokens, coefficients);
+    const auto coefficients = forward(codec, channels, scalar::kColumnKernels);
+    for (const auto& [name, kernels] : transform_kernels_here())
+      ASSERT_EQ(forward(codec, channels, *kernels.columns), coefficients) << name;
     const auto rows = rows_of(codec);
     for (size_t t = 0; t < c.tokens; ++t) {
       for (size_t p = 0; p < coded; ++p) {
@@ -96,20 +146,22 @@ TEST(Transform, InverseMatchesFp64) {
     std::vector<uint16_t> coefficients;
     for (const float y : random_values(random, c.tokens * coded))
       coefficients.push_back(f32_to_bf16(y));
-    std::vector<float> channels(c.tokens * width);
-    transform::inverse(codec, coefficients, c.tokens, channels);
     const auto rows = rows_of(codec);
-    for (size_t t = 0; t < c.tokens; ++t) {
-      for (size_t i = 0; i < width; ++i) {
-        double u = 0, magnitude = 0;
-        for (size_t p = 0; p < coded; ++p) {
-          const double term = bf16_to_f32(coefficients[t * coded + p]) * rows[codec.order[p]][i];
-          u += term;
-          magnitude += std::fabs(term);
+    for (const auto& [name, kernels] : transform_kernels_here()) {
+      SCOPED_TRACE(name);
+      const auto channels = inverse(codec, coefficients, *kernels.inverse);
+      for (size_t t = 0; t < c.tokens; ++t) {
+        for (size_t i = 0; i < width; ++i) {
+          double u = 0, magnitude = 0;
+          for (size_t p = 0; p < coded; ++p) {
+            const double term = bf16_to_f32(coefficients[t * coded + p]) * rows[codec.order[p]][i];
+            u += term;
+            magnitude += std::fabs(term);
+          }
+          const double expected = codec.scale[i] * u + codec.mean[i];
+          ASSERT_NEAR(channels[t * width + i], expected,
+                      1e-5 * (codec.scale[i] * magnitude + std::fabs(codec.mean[i])));
         }
-        const double expected = codec.scale[i] * u + codec.mean[i];
-        ASSERT_NEAR(channels[t * width + i], expected,
-                    1e-5 * (codec.scale[i] * magnitude + std::fabs(codec.mean[i])));
       }
     }
   }
@@ -122,12 +174,13 @@ TEST(Transform, IdentityScalesAsFusedMultiplyAddDoes) {
   std::vector<uint16_t> coefficients(64 * width);
   for (size_t i = 0; i < coefficients.size(); ++i)
     coefficients[i] = f32_to_bf16(random_values(random, 1)[0]);
-  std::vector<float> channels(coefficients.size());
-  transform::inverse(codec, coefficients, 64, channels);
-  for (size_t i = 0; i < channels.size(); ++i) {
-    const size_t p = i % width, c = codec.order[p];
-    const float u = bf16_to_f32(coefficients[i]);
-    ASSERT_EQ(channels[i - p + c], std::fma(codec.scale[c], u, codec.mean[c]));
+  for (const auto& [name, kernels] : transform_kernels_here()) {
+    const auto channels = inverse(codec, coefficients, *kernels.inverse);
+    for (size_t i = 0; i < channels.size(); ++i) {
+      const size_t p = i % width, c = codec.order[p];
+      const float u = bf16_to_f32(coefficients[i]);
+      ASSERT_EQ(channels[i - p + c], std::fma(codec.scale[c], u, codec.mean[c])) << name;
+    }
   }
 }
 
@@ -136,10 +189,10 @@ TEST(Transform, RowsDoNotDependOnHowManyAreGiven) {
   const SectionCodec codec = codec_of(random, {BlockKind::kPerLayer, true, Side::kValue, 2, 0});
   const size_t width = codec.mean.size(), coded = codec.order.size();
   const std::vector<float> channels = random_values(random, 40 * width);
-  std::vector<float> together(40 * coded), alone(coded);
-  transform::forward(codec, channels, 40, together);
+  const ColumnKernels& kernels = scalar::kColumnKernels;
+  const auto together = forward(codec, channels, kernels);
   for (size_t t = 0; t < 40; ++t) {
-    transform::forward(codec, std::span(channels).subspan(t * width, width), 1, alone);
+    const auto alone = forward(codec, std::span(channels).subspan(t * width, width), kernels);
     for (size_t p = 0; p < coded; ++p) ASSERT_EQ(alone[p], together[t * coded + p]);
   }
 }
@@ -150,11 +203,10 @@ TEST(Transform, InverseUndoesForwardAtFullRank) {
     const SectionCodec codec = codec_of(random, {kind, false, Side::kKey, 3, 0});
     const size_t width = codec.mean.size();
     const std::vector<float> channels = random_values(random, 20 * width);
-    std::vector<float> coefficients(channels.size()), back(channels.size());
-    transform::forward(codec, channels, 20, coefficients);
     std::vector<uint16_t> rounded;
-    for (const float y : coefficients) rounded.push_back(f32_to_bf16(y));
-    transform::inverse(codec, rounded, 20, back);
+    for (const float y : forward(codec, channels, scalar::kColumnKernels))
+      rounded.push_back(f32_to_bf16(y));
+    const auto back = inverse(codec, rounded, scalar::kInverseKernels);
     double error = 0, energy = 0;
     for (size_t i = 0; i < back.size(); ++i) {
       const size_t c = i % width;

@@ -1,0 +1,74 @@
+#include "kernels/plane/channel_ropes.h"
+
+#include <algorithm>
+
+namespace kvcast::kernels {
+namespace {
+
+uint8_t rope_of(const SectionShape& shape, uint32_t layer) {
+  return shape.profile->layer_rope[shape.layers.first_layer + layer];
+}
+
+}  // namespace
+
+ChannelRopes::ChannelRopes(const SectionShape& shape, std::span<const RopeAngles> ropes)
+    : shape_(shape), ropes_(ropes) {
+  if (shape.side != Side::kKey) return;
+  tables_.resize(ropes.size());
+  for (uint32_t layer = 0; layer < shape.layers.layers; ++layer) {
+    const uint8_t rope = rope_of(shape, layer);
+    if (rope == kNoRope || tables_[rope].used) continue;
+    Table& table = tables_[rope];
+    const size_t size = ropes[rope].rope().inv_freq.size() * kColumnTokens;
+    table.used = true;
+    table.cosine.resize(size);
+    table.sine.resize(size);
+    table.minus_sine.resize(size);
+  }
+}
+
+void ChannelRopes::move_to(uint32_t first, size_t count) {
+  for (size_t i = 0; i < tables_.size(); ++i) {
+    Table& table = tables_[i];
+    if (!table.used) continue;
+    ropes_[i].columns(shape_.tokens.begin + first, count, kColumnTokens, table.cosine.data(),
+                      table.sine.data());
+    std::transform(table.sine.begin(), table.sine.end(), table.minus_sine.begin(),
+                   [](float sine) { return -sine; });
+  }
+}
+
+const ChannelRopes::Table* ChannelRopes::table_of(uint32_t layer) const {
+  if (tables_.empty() || rope_of(shape_, layer) == kNoRope) return nullptr;
+  return &tables_[rope_of(shape_, layer)];
+}
+
+void ChannelRopes::undo(const ColumnKernels& kernels, uint32_t layer, float* head) const {
+  const Table* const table = table_of(layer);
+  if (!table) return;
+  const Rope& rope = ropes_[rope_of(shape_, layer)].rope();
+  rotate(kernels, rope, table->cosine.data(), table->minus_sine.data(),
+         static_cast<float>(1.0 / rope.attention_scaling), head);
+}
+
+void ChannelRopes::redo(const ColumnKernels& kernels, uint32_t layer, float* head) const {
+  const Table* const table = table_of(layer);
+  if (!table) return;
+  const Rope& rope = ropes_[rope_of(shape_, layer)].rope();
+  rotate(kernels, rope, table->cosine.data(), table->sine.data(),
+         static_cast<float>(rope.attention_scaling), head);
+}
+
+void ChannelRopes::rotate(const ColumnKernels& kernels, const Rope& rope, const float* cosine,
+                          const float* sine, float scaling, float* head) const {
+  const size_t pairs = rope.inv_freq.size();
+  const bool half_split = rope.layout == Rope::Layout::kHalfSplit;
+  const size_t step = half_split ? 1 : 2, apart = half_split ? pairs : 1;
+  float* first = head + rope.first_dim * kColumnTokens;
+  for (size_t i = 0; i < pairs; ++i, first += step * kColumnTokens) {
+    kernels.rotate(cosine + i * kColumnTokens, sine + i * kColumnTokens, scaling, first,
+                   first + apart * kColumnTokens);
+  }
+}
+
+}  // namespace kvcast::kernels
