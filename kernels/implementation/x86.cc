@@ -24,10 +24,11 @@ bool runs_here(Implementation implementation) {
 }
 
 const VectorKernels* vector_kernels(Implementation implementation) {
-  static constexpr VectorKernels kAvx2{{avx2::decode_symbols, avx2::refine_values},
-                                       {avx2::reconstruct_rows}};
-  static constexpr VectorKernels kAvx512{{avx512::decode_symbols, avx512::refine_values},
-                                         {avx512::reconstruct_rows}};
+  static constexpr VectorKernels kAvx2{
+      {avx2::decode_symbols, avx2::refine_values, avx2::decode_groups}, {avx2::reconstruct_rows}};
+  static constexpr VectorKernels kAvx512{
+      {avx512::decode_symbols, avx512::refine_values, avx512::decode_groups},
+      {avx512::reconstruct_rows}};
   switch (implementation) {
     case Implementation::kScalar:
       return nullptr;

@@ -1,33 +1,47 @@
 #include "kernels/plane/lockstep_decoder.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
-#include <cstring>
-#include <memory>
-#include <string>
 #include <vector>
 
-#include "kernels/plane/lockstep_streams.h"
+#include "kernels/entropy/alias_registers.h"
+#include "kernels/plane/narrow_group.h"
+#include "kernels/plane/section_values.h"
+#include "kernels/plane/section_walks.h"
 #include "kernels/plane/tables.h"
 #include "kernels/quantise/quantiser.h"
 
 namespace kvcast::kernels {
 namespace {
 
-// What the symbol indices of a class's base table decode to.
-struct BaseValues {
-  alignas(64) uint16_t value[64];
-  bool ready = false;
-};
+using Batch = std::span<Walk* const>;
 
-constexpr uint16_t kEscapedCoefficient = 0x7FFF;  // a NaN, which no coefficient is
-constexpr uint16_t kEscapedValue = 0x8000;        // larger than any value in 16 bits
+// A stream of nothing but zeros, in no bits: what stands in for a part that a group is not in.
+class IdleStream {
+ public:
+  IdleStream() {
+    std::fill(std::begin(cursor_.states), std::end(cursor_.states), kStateLow);
+    cursor_.next = cursor_.end = kNoWords.data();
+  }
+  RansCursor* cursor() { return &cursor_; }
+  static const AliasRegisters& base_table() {
+    static const AliasRegisters kTable = alias_registers(kOneSymbol);
+    return kTable;
+  }
+  static const AliasRegisters& pass_table() {
+    static const AliasRegisters kTable = pass_registers({kOneSymbol, kOneSymbol, kOneSymbol});
+    return kTable;
+  }
+  static const SymbolValues& values() {
+    static constexpr SymbolValues kZeros{{}, kFusedEscape};
+    return kZeros;
+  }
 
-// An escaped value that 16 bits cannot hold while it is refined: 2 with its sign stands in for it,
-// and collects its bits.
-struct Outlier {
-  size_t index;  // in the values
-  int32_t value;
+ private:
+  static constexpr std::array<uint16_t, 1> kOneSymbol = {kProbabilityScale};
+  static constexpr std::array<std::byte, kReadAhead> kNoWords{};
+  RansCursor cursor_;
 };
 
 class LockstepDecoder {
@@ -39,272 +53,238 @@ class LockstepDecoder {
         shape_(shape),
         planes_(planes),
         coefficients_(coefficients),
-        tables_(codec.tables().classes.size()),
-        escapes_(size_t{kMaxLockstep} * shape.coded_tokens) {
-    if (direct()) return;
-    values_ = std::make_unique_for_overwrite<int16_t[]>(size_t{shape.groups} * group_size());
-  }
+        section_(codec, shape, planes),
+        walks_(shape, planes) {}
 
   Check decode() {
-    for (uint32_t g = 0; g < shape_.groups; ++g) {
-      if (planes_.base.table.empty[g]) clear(g);
+    if (Check check = section_.open(); !check) return check;
+    if (Check check = walks_.open(); !check) return check;
+    for (const uint32_t g : walks_.empty_groups()) clear(g);
+    for (;;) {
+      std::array<Walk*, kMaxDecodeStreams> walks;
+      const Batch batch = std::span(walks).first(choose(walks));
+      if (batch.empty()) return {};
+      if (Check check = decode_batch(batch); !check) return check;
+      for (Walk* const walk : batch) {
+        if (Check check = walk->advance(); !check) return check;
+      }
     }
-    if (Check check = decode_base(); !check) return in_plane(0, check.fault());
-    for (size_t p = 0; p < planes_.passes.size(); ++p) {
-      if (Check check = decode_pass(p); !check)
-        return in_plane(planes_.passes[p].plane, check.fault());
-    }
-    for (const Outlier& outlier : outliers_) place_outlier(outlier);
-    return {};
   }
 
  private:
-  bool direct() const { return planes_.passes.empty(); }  // the base's symbols are coefficients
-  size_t group_size() const { return size_t{kLanes} * shape_.coded_tokens; }
-  int16_t* values(uint32_t g) { return values_.get() + g * group_size(); }
-  uint16_t* coefficients(uint32_t g) { return coefficients_.data() + size_t{g} * kLanes; }
   uint8_t class_of(uint32_t g) const { return planes_.base.scale_class[g]; }
   const ClassTables& tables_of(uint32_t g) const { return codec_.tables().classes[class_of(g)]; }
+  size_t passes() const { return planes_.passes.size(); }
+  uint32_t steps() const { return shape_.coded_tokens; }
+  uint16_t* coefficients(uint32_t g) { return coefficients_.data() + size_t{g} * kLanes; }
 
-  Reconstruction reconstruction(uint32_t g) const {
-    return {shape_.codec->step, shape_.codec->rounding, planes_.dropped_bits,
-            codec_.profile().classes[class_of(g)].reconstruction[planes_.passes.size()]};
-  }
-  uint16_t coefficient(uint32_t g, int32_t value) const {
-    uint16_t bf16;
-    reconstruct(reconstruction(g), {&value, 1}, {&bf16, 1});
-    return bf16;
-  }
-
-  // A group that the base leaves out.
   void clear(uint32_t g) {
-    if (!direct()) {
-      std::fill_n(values(g), group_size(), int16_t{0});
-      return;
-    }
-    for (uint32_t t = 0; t < shape_.coded_tokens; ++t)
+    for (uint32_t t = 0; t < steps(); ++t)
       std::fill_n(coefficients(g) + size_t{t} * shape_.coefficients, shape_.lanes(g), uint16_t{0});
   }
 
-  const uint16_t* base_values(uint32_t g) {
-    BaseValues& table = tables_[class_of(g)];
-    if (table.ready) return table.value;
-    const ClassTables& tables = tables_of(g);
-    for (uint32_t i = 0; i < 64; ++i) {
-      const uint8_t symbol = tables.base_registers.symbol[i];
-      const int32_t value = symbol - tables.largest();
-      if (symbol == tables.escape()) {
-        table.value[i] = direct() ? kEscapedCoefficient : kEscapedValue;
-      } else {
-        table.value[i] = direct() ? coefficient(g, value) : static_cast<uint16_t>(value);
+  // The walks with the most groups left, so that none is left alone early; a narrow group is alone.
+  size_t choose(std::span<Walk*, kMaxDecodeStreams> chosen) {
+    const size_t most = section_.form() == ValueForm::kFused ? kMaxFusedGroups : kMaxDecodeStreams;
+    size_t count = 0;
+    for (Walk& walk : walks_.walks()) {
+      if (walk.groups_left() == 0) continue;
+      if (shape_.lanes(walk.group()) < kLanes) {
+        chosen[0] = &walk;
+        return 1;
       }
+      size_t at = count < most ? count++ : most;
+      for (; at > 0 && walk.groups_left() > chosen[at - 1]->groups_left(); --at) {
+        if (at < most) chosen[at] = chosen[at - 1];
+      }
+      if (at < most) chosen[at] = &walk;
     }
-    table.ready = true;
-    return table.value;
+    return count;
   }
 
-  Check decode_base() {
-    LockstepStreams streams(shape_, planes_.base, planes_.base.table, planes_.bytes[0]);
-    if (Check check = streams.open(); !check) return check;
-    for (;;) {
-      const LockstepBatch batch = streams.next_batch();
-      if (batch.count == 0) return {};
-      const uint32_t g = batch.streams[0]->group();
-      if (Check check = shape_.lanes(g) < kLanes ? decode_narrow_base(*batch.streams[0])
-                                                 : decode_base_batch(batch);
-          !check) {
-        return check;
-      }
-      if (Check check = streams.advance(batch); !check) return check;
-      for (uint32_t i = 0; i < batch.count; ++i) {
-        if (Check check = check_escapes_used(*batch.streams[i]); !check) return check;
-      }
+  // Where words run out, the walks' advance says so.
+  Check decode_batch(Batch batch) {
+    const uint32_t g = batch[0]->group();
+    if (shape_.lanes(g) < kLanes) {
+      return decode_narrow_group(codec_, shape_, class_of(g), *batch[0], section_, coefficients_);
     }
-  }
-
-  // A fault of the words shows when the streams advance; escapes are then not looked at.
-  Check decode_base_batch(const LockstepBatch& batch) {
-    std::array<SymbolJob, kMaxLockstep> jobs;
-    for (uint32_t i = 0; i < batch.count; ++i) {
-      LockstepStream& stream = *batch.streams[i];
-      const uint32_t g = stream.group();
-      jobs[i] = {&stream.cursor,
-                 direct() ? coefficients(g) : reinterpret_cast<uint16_t*>(values(g)),
-                 escapes_.data() + size_t{i} * shape_.coded_tokens};
-    }
-    const uint32_t g = batch.streams[0]->group();
-    if (!kernels_.rans.decode_symbols(tables_of(g).base_registers, base_values(g),
-                                      direct() ? kEscapedCoefficient : kEscapedValue, jobs.data(),
-                                      batch.count, shape_.coded_tokens,
-                                      direct() ? shape_.coefficients : kLanes)) {
-      return {};
-    }
-    for (uint32_t i = 0; i < batch.count; ++i) {
-      if (Check check = take_escapes(*batch.streams[i], jobs[i].escapes); !check) return check;
+    switch (section_.form()) {
+      case ValueForm::kCoefficients:
+        return decode_lone_bases(batch);
+      case ValueForm::kFused:
+        return decode_fused(batch);
+      case ValueForm::kIntegers:
+        return decode_integers(batch);
     }
     return {};
   }
 
-  Check take_escapes(LockstepStream& stream, const uint32_t* masks) {
-    for (uint32_t t = 0; t < shape_.coded_tokens; ++t) {
-      for (uint32_t mask = masks[t]; mask != 0; mask &= mask - 1) {
+  Check check_escapes(Batch batch) {
+    for (const Walk* const walk : batch) {
+      const PartStream* const base = walk->stream(0);
+      if (!base) continue;
+      if (Check check = section_.check_escapes(*base); !check) return check;
+    }
+    return {};
+  }
+
+  SymbolJob symbol_job(const Walk& walk, uint16_t* out) {
+    const uint32_t g = walk.group();
+    PartStream& base = *walk.stream(0);
+    return {&base.cursor, &tables_of(g).base_registers, &section_.symbols(class_of(g)),
+            &section_.escaped(base, class_of(g)), out};
+  }
+
+  Check decode_lone_bases(Batch batch) {
+    std::array<SymbolJob, kMaxDecodeStreams> jobs;
+    for (size_t i = 0; i < batch.size(); ++i)
+      jobs[i] = symbol_job(*batch[i], coefficients(batch[i]->group()));
+    (void)kernels_.rans.decode_symbols(jobs.data(), static_cast<uint32_t>(batch.size()), steps(),
+                                       shape_.coefficients);
+    return check_escapes(batch);
+  }
+
+  // Where outliers are found again.
+  struct FusedTrace {
+    const uint16_t* first_escape = nullptr;
+    std::vector<uint8_t> refined;
+    std::vector<uint32_t> escapes;
+  };
+
+  Check decode_fused(Batch batch) {
+    std::array<GroupJob, kMaxFusedGroups> jobs;
+    std::array<IdleStream, kMaxFusedGroups*(1 + kMaxFusedPasses)> idle;
+    EscapedValues none{};
+    for (size_t i = 0; i < batch.size(); ++i) {
+      const Walk& walk = *batch[i];
+      const uint32_t g = walk.group();
+      const ClassTables& tables = tables_of(g);
+      GroupJob& job = jobs[i];
+      for (size_t part = 0; part <= passes(); ++part) {
+        PartStream* const stream = walk.stream(part);
+        const AliasRegisters& used =
+            part == 0 ? tables.base_registers : tables.pass_registers[part - 1];
+        const AliasRegisters& unused =
+            part == 0 ? IdleStream::base_table() : IdleStream::pass_table();
+        job.cursor[part] =
+            stream ? &stream->cursor : idle[i * (1 + kMaxFusedPasses) + part].cursor();
+        job.table[part] = stream ? &used : &unused;
+      }
+      PartStream* const base = walk.stream(0);
+      job.values = base ? &section_.symbols(class_of(g)) : &IdleStream::values();
+      job.escaped = base ? &section_.escaped(*base, class_of(g)) : &none;
+      job.coefficients = &section_.fused(class_of(g));
+      job.out = coefficients(g);
+      job.refined = nullptr;
+      job.escapes = nullptr;
+      if (base && section_.any_outlier()) trace(job, traces_[i]);
+    }
+    if (!kernels_.rans.decode_groups(jobs.data(), static_cast<uint32_t>(batch.size()),
+                                     static_cast<uint32_t>(passes()), steps(),
+                                     shape_.coefficients)) {
+      return check_escapes(batch);
+    }
+    for (size_t i = 0; i < batch.size(); ++i) {
+      if (jobs[i].refined) place_outliers(batch[i]->group(), traces_[i]);
+    }
+    return check_escapes(batch);
+  }
+
+  void trace(GroupJob& job, FusedTrace& trace) {
+    trace.first_escape = job.escaped->next;
+    trace.refined.resize(size_t{steps()} * kLanes);
+    trace.escapes.resize(steps());
+    job.refined = trace.refined.data();
+    job.escapes = trace.escapes.data();
+  }
+
+  void place_outliers(uint32_t g, const FusedTrace& trace) {
+    const uint16_t* escape = trace.first_escape;
+    for (uint32_t t = 0; t < steps(); ++t) {
+      for (uint32_t mask = trace.escapes[t]; mask != 0; mask &= mask - 1) {
+        const int32_t value = section_.escaped_value(escape++);
         const auto lane = static_cast<uint32_t>(std::countr_zero(mask));
-        if (Check check = take_escape(stream, t, lane); !check) return check;
+        if (section_.is_outlier(value))
+          place_outlier(g, t, lane, value, trace.refined[size_t{t} * kLanes + lane] & 0x7Fu);
       }
     }
-    return {};
   }
 
-  size_t escape_offset(const LockstepStream& stream) const {
-    return size_t{stream.escapes_before + stream.escapes_taken} * planes_.base.escape_bytes;
+  // `collected`: the stand-in's magnitude after all passes.
+  void place_outlier(uint32_t g, uint32_t t, uint32_t lane, int32_t value, uint32_t collected) {
+    const uint32_t bits = collected - (2u << passes());
+    const auto refined = static_cast<int32_t>((magnitude(value) << passes()) + bits);
+    coefficients(g)[size_t{t} * shape_.coefficients + lane] =
+        section_.coefficient(class_of(g), value < 0 ? -refined : refined);
   }
 
-  Check take_escape(LockstepStream& stream, uint32_t t, uint32_t lane) {
-    const BaseView& base = planes_.base;
-    const size_t offset = escape_offset(stream);
-    if (stream.escapes_taken == stream.view->escapes)
-      return Fault{"a stream has more escapes than its entry says", base.escapes_offset + offset};
-    const std::byte* from = base.escapes.data() + offset;
-    int32_t value = 0;
-    if (base.escape_bytes == 2) {
-      int16_t narrow;
-      std::memcpy(&narrow, from, sizeof(narrow));
-      value = narrow;
-    } else {
-      std::memcpy(&value, from, sizeof(value));
+  struct Outlier {
+    size_t index;  // in the group's values
+    int32_t value;
+  };
+  // The values of a group, in memory.
+  struct Integers {
+    std::vector<int16_t> values;  // [coded token][32]
+    std::vector<Outlier> outliers;
+  };
+
+  Check decode_integers(Batch batch) {
+    std::array<SymbolJob, kMaxDecodeStreams> jobs;
+    std::array<const uint16_t*, kMaxDecodeStreams> first_escape{};
+    uint32_t count = 0;
+    for (size_t i = 0; i < batch.size(); ++i) {
+      integers_[i].values.assign(size_t{steps()} * kLanes, 0);
+      integers_[i].outliers.clear();
+      if (!batch[i]->stream(0)) continue;
+      jobs[count] = symbol_job(*batch[i], reinterpret_cast<uint16_t*>(integers_[i].values.data()));
+      first_escape[i] = jobs[count++].escaped->next;
     }
-    if (value < -planes_.largest_escape || value > planes_.largest_escape) {
-      return Fault{"escaped value " + std::to_string(value) + " is beyond " +
-                       std::to_string(planes_.largest_escape),
-                   base.escapes_offset + offset};
+    if (count > 0 && !kernels_.rans.decode_symbols(jobs.data(), count, steps(), kLanes))
+      return check_escapes(batch);
+    for (size_t i = 0; i < batch.size(); ++i) {
+      if (first_escape[i]) place_escapes(first_escape[i], integers_[i]);
     }
-    ++stream.escapes_taken;
-    place_escape(stream.group(), t, lane, value);
-    return {};
+    for (size_t p = 0; p < passes(); ++p) refine_integers(batch, p);
+    for (size_t i = 0; i < batch.size(); ++i) write_integers(batch[i]->group(), integers_[i]);
+    return check_escapes(batch);
   }
 
-  void place_escape(uint32_t g, uint32_t t, uint32_t lane, int32_t value) {
-    if (direct()) {
-      coefficients(g)[size_t{t} * shape_.coefficients + lane] = coefficient(g, value);
-      return;
-    }
-    // Refined by all passes its magnitude stays below 2^15.
-    const int32_t largest = (INT16_MAX >> planes_.passes.size()) - 1;
-    const size_t index = g * group_size() + size_t{t} * kLanes + lane;
-    if (value >= -largest && value <= largest) {
-      values_[index] = static_cast<int16_t>(value);
-    } else {
-      values_[index] = value < 0 ? -2 : 2;
-      outliers_.push_back({index, value});
+  void place_escapes(const uint16_t* escape, Integers& group) {
+    for (size_t i = 0; i < group.values.size(); ++i) {
+      if (group.values[i] != INT16_MIN) continue;
+      const int32_t value = section_.escaped_value(escape++);
+      const bool outlier = section_.is_outlier(value);
+      if (outlier) group.outliers.push_back({i, value});
+      group.values[i] = static_cast<int16_t>(outlier ? value < 0 ? -2 : 2 : value);
     }
   }
 
-  Check check_escapes_used(const LockstepStream& stream) const {
-    if (stream.next_group < stream.groups.size() || stream.escapes_taken == stream.view->escapes)
-      return {};
-    return Fault{std::to_string(stream.view->escapes - stream.escapes_taken) +
-                     " escapes of a stream were not used",
-                 planes_.base.escapes_offset + escape_offset(stream)};
-  }
-
-  Check decode_narrow_base(LockstepStream& stream) {
-    const uint32_t g = stream.group(), lanes = shape_.lanes(g);
-    const ClassTables& tables = tables_of(g);
-    symbols_.resize(size_t{shape_.coded_tokens} * lanes);
-    if (Check check = stream.decoder.decode(tables.base, lanes, symbols_); !check)
-      return stream.at(check.fault());
-    stream.cursor = stream.decoder.cursor();
-    for (size_t i = 0; i < symbols_.size(); ++i) {
-      const auto t = static_cast<uint32_t>(i / lanes), lane = static_cast<uint32_t>(i % lanes);
-      const int32_t value = symbols_[i] - tables.largest();
-      if (symbols_[i] == tables.escape()) {
-        if (Check check = take_escape(stream, t, lane); !check) return check;
-      } else if (direct()) {
-        coefficients(g)[size_t{t} * shape_.coefficients + lane] = coefficient(g, value);
+  void refine_integers(Batch batch, size_t p) {
+    std::array<RefineJob, kMaxDecodeStreams> jobs;
+    uint32_t count = 0;
+    for (size_t i = 0; i < batch.size(); ++i) {
+      if (PartStream* const stream = batch[i]->stream(1 + p)) {
+        jobs[count++] = {&stream->cursor, &tables_of(batch[i]->group()).pass_registers[p],
+                         integers_[i].values.data()};
       } else {
-        values(g)[size_t{t} * kLanes + lane] = static_cast<int16_t>(value);
+        for (int16_t& value : integers_[i].values) value = static_cast<int16_t>(2 * value);
       }
     }
-    return {};
+    if (count > 0) (void)kernels_.rans.refine_values(jobs.data(), count, steps());
   }
 
-  Check decode_pass(size_t p) {
-    const StreamTable& table = planes_.passes[p].table;
-    const bool last = p + 1 == planes_.passes.size();
-    LockstepStreams streams(shape_, planes_.base, table, planes_.bytes[planes_.passes[p].plane]);
-    if (Check check = streams.open(); !check) return check;
-    for (uint32_t g = 0; g < shape_.groups; ++g) {
-      if (!table.empty[g]) continue;
-      for (size_t i = 0; i < group_size(); ++i)
-        values(g)[i] = static_cast<int16_t>(2 * values(g)[i]);
-      if (last) write_coefficients(g);
+  void write_integers(uint32_t g, const Integers& group) {
+    const Reconstruction how = section_.reconstruction(class_of(g));
+    kernels_.quantiser.reconstruct_rows({how.step,
+                                         how.rounding,
+                                         static_cast<float>(1u << how.dropped_bits),
+                                         {how.fraction[0], how.fraction[1]}},
+                                        group.values.data(), steps(), coefficients(g),
+                                        shape_.coefficients);
+    for (const auto& [index, value] : group.outliers) {
+      place_outlier(g, static_cast<uint32_t>(index / kLanes), static_cast<uint32_t>(index % kLanes),
+                    value, magnitude(group.values[index]));
     }
-    for (;;) {
-      const LockstepBatch batch = streams.next_batch();
-      if (batch.count == 0) return {};
-      std::array<RefineJob, kMaxLockstep> jobs;
-      std::array<uint32_t, kMaxLockstep> groups;
-      for (uint32_t i = 0; i < batch.count; ++i) {
-        groups[i] = batch.streams[i]->group();
-        jobs[i] = {&batch.streams[i]->cursor, values(groups[i])};
-      }
-      if (shape_.lanes(groups[0]) < kLanes) {
-        if (Check check = refine_narrow(*batch.streams[0], p); !check) return check;
-      } else {
-        // Where words run out, the streams' advance says so.
-        (void)kernels_.rans.refine_values(tables_of(groups[0]).pass_registers[p], jobs.data(),
-                                          batch.count, shape_.coded_tokens);
-      }
-      if (Check check = streams.advance(batch); !check) return check;
-      for (uint32_t i = 0; last && i < batch.count; ++i) write_coefficients(groups[i]);
-    }
-  }
-
-  Check refine_narrow(LockstepStream& stream, size_t p) {
-    const uint32_t g = stream.group(), lanes = shape_.lanes(g);
-    const auto& tables = tables_of(g).passes[p];
-    const std::array<const AliasTable*, 3> pointers = {&tables[0], &tables[1], &tables[2]};
-    symbols_.resize(size_t{shape_.coded_tokens} * lanes);
-    contexts_.resize(symbols_.size());
-    const auto value = [&](size_t i) -> int16_t& {
-      return values(g)[i / lanes * kLanes + i % lanes];
-    };
-    for (size_t i = 0; i < symbols_.size(); ++i) contexts_[i] = refinement_context(value(i));
-    if (Check check = stream.decoder.decode(pointers, contexts_, lanes, symbols_); !check)
-      return stream.at(check.fault());
-    stream.cursor = stream.decoder.cursor();
-    for (size_t i = 0; i < symbols_.size(); ++i)
-      value(i) = static_cast<int16_t>(refine(value(i), symbols_[i]));
-    return {};
-  }
-
-  void write_coefficients(uint32_t g) {
-    const Reconstruction how = reconstruction(g);
-    if (shape_.lanes(g) == kLanes) {
-      kernels_.quantiser.reconstruct_rows({how.step,
-                                           how.rounding,
-                                           static_cast<float>(1u << how.dropped_bits),
-                                           {how.fraction[0], how.fraction[1]}},
-                                          values(g), shape_.coded_tokens, coefficients(g),
-                                          shape_.coefficients);
-      return;
-    }
-    for (uint32_t t = 0; t < shape_.coded_tokens; ++t) {
-      for (uint32_t lane = 0; lane < shape_.lanes(g); ++lane) {
-        coefficients(g)[size_t{t} * shape_.coefficients + lane] =
-            coefficient(g, values(g)[size_t{t} * kLanes + lane]);
-      }
-    }
-  }
-
-  void place_outlier(const Outlier& outlier) {
-    const auto passes = static_cast<uint32_t>(planes_.passes.size());
-    const uint32_t bits = magnitude(values_[outlier.index]) - (2u << passes);
-    const auto refined = static_cast<int32_t>((magnitude(outlier.value) << passes) + bits);
-    const auto g = static_cast<uint32_t>(outlier.index / group_size());
-    const size_t t = outlier.index % group_size() / kLanes, lane = outlier.index % kLanes;
-    coefficients(g)[t * shape_.coefficients + lane] =
-        coefficient(g, outlier.value < 0 ? -refined : refined);
   }
 
   const Codec& codec_;
@@ -312,11 +292,10 @@ class LockstepDecoder {
   const SectionShape& shape_;
   const SectionPlanes& planes_;
   std::span<uint16_t> coefficients_;
-  std::vector<BaseValues> tables_;     // [class]
-  std::vector<uint32_t> escapes_;      // [stream of a batch][coded token]: masks of lanes
-  std::unique_ptr<int16_t[]> values_;  // [channel group][coded token][32], unless direct
-  std::vector<Outlier> outliers_;
-  std::vector<uint8_t> symbols_, contexts_;  // of a narrow group
+  SectionValues section_;
+  SectionWalks walks_;
+  std::array<FusedTrace, kMaxFusedGroups> traces_;
+  std::array<Integers, kMaxDecodeStreams> integers_;
 };
 
 }  // namespace

@@ -1,7 +1,8 @@
-// The vector decoder of a section: the base of all groups, several streams in lock step, then pass
-// after pass over the values. A lone base decodes straight into coefficients: a value's coefficient
-// is a constant of its class, so that the table holds it. Same coefficients as
-// kernels/plane/sequential_decoder.h; a damaged section may be refused with another message.
+// The vector decoder of a section: channel group by channel group, all parts of a group and several
+// walks in lock step. Without passes symbols decode straight into coefficients; with a few, values
+// stay in registers from the base to the coefficient; with many they are refined in memory, pass by
+// pass. Same coefficients as kernels/plane/sequential_decoder.h; a damaged section may be refused
+// with another message.
 #pragma once
 
 #include <cstdint>
