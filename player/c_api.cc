@@ -163,7 +163,7 @@ kvcast_status play(kvcast_player& self, const kvcast_params* given_params,
   if (!self.transport || self.connections != play_params.connections) {
     self.transport.reset();
     player::CurlTransportParams transport_params;
-    transport_params.max_connections = play_params.connections;
+    transport_params.max_connections = player::transport_connections(play_params);
     self.transport = std::make_unique<player::CurlTransport>(transport_params);
     self.connections = play_params.connections;
   }

@@ -28,6 +28,9 @@ class CurlTransport final : public Transport {
 
   TransferId start(TransferRequest request) override;
   void cancel(TransferId id) override;
+  std::vector<std::byte> stop(TransferId id) override;
+  void warm(const std::string& url, uint32_t connections) override;  // HEAD
+  void pause(bool paused) override;
   std::vector<TransferEvent> poll(std::chrono::nanoseconds max_wait) override;
   void wake() override;
   int64_t now_ns() const override;  // std::chrono::steady_clock

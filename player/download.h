@@ -10,6 +10,16 @@
 // shrinks with the time left to the deadline, and never before a Retry-After has passed. A digest
 // that does not fit is refetched once, elsewhere if there is an elsewhere. Nothing is complete
 // before its length and SHA-256 fit.
+//
+// An attempt that hangs (its first byte later than 95% of those of its host, or its body silent for
+// longer than usual) is hedged: a second one asks for what is missing, of another base or on a new
+// connection. Bytes that come twice are charged to a budget; when it is spent, the slower side
+// ends. What a cancelled download had is kept for a while, for the next one of the same object.
+//
+// With a deadline, limits of an attempt shrink to half of the time left (never below half a
+// second, doubling with each failure). Until the deadline has passed downloads that may succeed
+// later are retried without counting; once it has passed and nothing at all has arrived for
+// `patience`, all fail (kPromise).
 #pragma once
 
 #include <chrono>
@@ -23,6 +33,7 @@
 
 #include "manifests/manifest.h"
 #include "manifests/result.h"
+#include "player/throughput.h"
 #include "player/transport.h"
 
 namespace kvcast::player {
@@ -49,6 +60,11 @@ struct DownloaderParams {
   std::chrono::milliseconds exclusion{3000};  // of a base that fails; Retry-After prolongs it
   std::chrono::milliseconds retry_after_most{30000};  // a longer Retry-After counts as a refusal
   std::chrono::milliseconds connect_limit{3000}, first_byte_limit{5000}, stall_limit{3000};
+  double limit_deadline_share = 0.5;  // of the time left, for the three limits above
+  std::chrono::milliseconds limit_least{500};
+  std::chrono::milliseconds patience{250};  // or four usual first bytes, if that is longer
+  double hedge_byte_share = 0.05;  // of object bytes asked for, that may come twice; 0: no hedges
+  std::chrono::milliseconds hedge_least{20};  // no wait is a hang before
   uint64_t seed = 1;  // of jitter and of the choice among bases of one priority
 };
 
@@ -59,6 +75,8 @@ struct DownloadEvent {
     kHeaders,  // of this attempt: headers
     kData,     // new_bytes, received_bytes
     kRetry,    // the attempt failed: reason says how and what comes next, at retry_at_ns
+    kHedge,    // a second attempt beside one that hangs: url, attempt, offset, waited_ns, reason
+    kHedgeEnd,  // one of the two is dropped: attempt, reason
     kComplete,  // bytes, verified (false only for a url)
     kFailed,    // error, http_status; no attempt will follow
   };
@@ -66,7 +84,7 @@ struct DownloadEvent {
   DownloadId id = 0;
   std::string name;      // of the request
   int64_t time_ns = 0;   // of the transport's clock, when it happened
-  uint32_t attempt = 0;  // from 1
+  uint32_t attempt = 0;  // from 1; two may run at once
   std::string url;
   std::string reason;
   uint64_t offset = 0;  // bytes that this attempt did not ask for again
@@ -75,6 +93,7 @@ struct DownloadEvent {
   uint64_t received_bytes =
       0;  // of the object, from the start; may fall when an attempt starts over
   int64_t retry_at_ns = 0;
+  int64_t waited_ns = 0;
   std::vector<std::byte> bytes;
   bool verified = false;
   bool corrupt = false;  // kRetry, kFailed: a base served something else under this name
@@ -99,6 +118,12 @@ class Downloader {
   // Of the transport's clock. After it downloads go on, with pauses as without a deadline.
   void set_deadline(std::optional<int64_t> deadline_ns);
 
+  // What earlier plays know of waits at a host (link_history.h), before its first answer.
+  void expect(const std::string& host, const LinkRecord& record);
+
+  // While paused nothing is read, and no time passes for limits and hedges.
+  void pause(bool paused);
+
   // Never fails here: problems come as events.
   DownloadId start(DownloadRequest request);
   void cancel(
@@ -107,8 +132,9 @@ class Downloader {
   // Waits up to `max_wait` for something to report, or for Transport::wake().
   std::vector<DownloadEvent> poll(std::chrono::nanoseconds max_wait);
 
-  size_t running() const;  // attempts in flight
-  size_t queued() const;   // waiting for one of max_parallel, or for a pause to end
+  size_t running() const;        // attempts in flight
+  size_t queued() const;         // waiting for one of max_parallel, or for a pause to end
+  uint64_t bytes_twice() const;  // that hedges cost
 
  private:
   struct State;

@@ -8,6 +8,7 @@
 // miss. When a chunk can neither be fetched nor recomputed it fails and says which and why.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -49,9 +50,12 @@ struct PlayParams {
   std::string controller = "layered";  // controller.h
   uint32_t min_level = 0;              // a chunk below it is not handed over
   std::optional<uint32_t> max_level;
-  bool exact = false;            // the lossless objects instead of planes
-  double gpu_seconds_price = 0;  // quality (0 to 1 over the context) that one second must bring
-  uint32_t connections = 4;
+  bool exact = false;              // the lossless objects instead of planes
+  double gpu_seconds_price = 0;    // quality (0 to 1 over the context) that one second must bring
+  uint32_t connections = 4;        // transfers at once
+  uint32_t most_connections = 16;  // while rate x time to first byte exceeds what is under way
+  bool warm = true;                // connects to stores ahead of need
+  uint64_t backlog_limit_bytes = 256u << 20;  // fetched, not yet decoded: above it reading pauses
   uint32_t decode_threads = 2;
   bool finish_early = false;            // freeze as soon as every chunk has min_level
   std::optional<uint64_t> token_limit;  // only whole chunks of the first so many tokens
@@ -61,6 +65,11 @@ struct PlayParams {
   EngineIdentity engine;
   DownloaderParams download;
 };
+
+// What a transport needs for such a play, hedges included.
+inline uint32_t transport_connections(const PlayParams& params) {
+  return std::max(params.connections, params.most_connections) + 4;
+}
 
 // `recompute` may be null. A stop ends it within some milliseconds, with an error that says
 // "cancelled". With a store that holds nothing of the tokens the report has 0 tokens and the sink

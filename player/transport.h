@@ -29,6 +29,7 @@ struct TransferRequest {
   std::vector<std::string> headers;        // "Name: value"; one with CR or LF fails the transfer
   uint64_t size_limit_bytes = 0;           // of this body; one more byte fails the transfer
   std::optional<uint64_t> expected_bytes;  // of this body: only sizes the buffer
+  bool fresh_connection = false;           // not one that was used before
   bool accept_compressed = false;  // gzip and the like, decoded; the limit counts decoded bytes
   std::chrono::milliseconds connect_limit{3000};
   std::chrono::milliseconds first_byte_limit{
@@ -81,6 +82,19 @@ class Transport {
 
   // The transfer and its bytes are gone. An unknown or finished id is ignored.
   virtual void cancel(TransferId id) = 0;
+
+  // The same, but what came of the body of a 200 or 206 is handed over.
+  virtual std::vector<std::byte> stop(TransferId id) {
+    cancel(id);
+    return {};
+  }
+
+  // Opens connections to the host of `url` ahead of need, by requests whose answers nobody sees.
+  virtual void warm(const std::string& /*url*/, uint32_t /*connections*/) {}
+
+  // While paused nothing is read from any connection, so that servers stop sending; no limit of
+  // a transfer runs meanwhile.
+  virtual void pause(bool /*paused*/) {}
 
   // What happened, oldest first. Waits up to `max_wait` for the first event, for wake(), or for
   // nothing when there are events already.

@@ -9,30 +9,26 @@
 
 namespace kvcast::player {
 
-TransferRequest Assembly::ask(std::string url, size_t base) {
+TransferRequest Assembly::ask(std::string url, size_t base, uint64_t offset) const {
   TransferRequest request;
   request.url = std::move(url);
-  base_ = base;
-  offset_ = 0;
   if (!object_) {
-    // Without a digest nothing says that two answers belong together: always the whole.
-    bytes_.clear();
     request.accept_compressed = true;
     request.size_limit_bytes = limit_bytes_;
     return request;
   }
-  offset_ = bytes_.size();
   request.size_limit_bytes = object_->bytes;
-  request.expected_bytes = object_->bytes - offset_;
-  if (offset_ > 0) {
-    request.range = ByteRange{offset_, std::nullopt};
+  request.expected_bytes = object_->bytes - offset;
+  if (offset > 0) {
+    request.range = ByteRange{offset, std::nullopt};
     const bool same_base = sources_.size() == 1 && sources_.front() == base;
     if (same_base && !etag_.empty()) request.headers.push_back("If-Range: " + etag_);
   }
   return request;
 }
 
-std::optional<Assembly::Misfit> Assembly::check(const ResponseHeaders& headers) const {
+std::optional<Assembly::Misfit> Assembly::check(const ResponseHeaders& headers,
+                                                uint64_t offset) const {
   if (!object_) return std::nullopt;
   const uint64_t expected = object_->bytes;
   const bool partial = headers.status == 206;
@@ -40,26 +36,31 @@ std::optional<Assembly::Misfit> Assembly::check(const ResponseHeaders& headers) 
   if (length && *length != expected) {
     return Misfit{fmt::format("{} bytes where the manifest says {}", *length, expected), true};
   }
-  if (partial && headers.range_first != offset_) {
-    return Misfit{fmt::format("a range that starts elsewhere than at byte {}", offset_)};
+  if (partial && headers.range_first != offset) {
+    return Misfit{fmt::format("a range that starts elsewhere than at byte {}", offset)};
   }
   return std::nullopt;
 }
 
-uint64_t Assembly::held(const ResponseHeaders& headers, uint64_t body_bytes) const {
-  return headers.status == 206 ? offset_ + body_bytes : body_bytes;
+uint64_t Assembly::held(const ResponseHeaders& headers, uint64_t offset, uint64_t body_bytes) {
+  return headers.status == 206 ? offset + body_bytes : body_bytes;
 }
 
-void Assembly::take(const ResponseHeaders& headers, std::vector<std::byte> body) {
-  if (headers.status == 206 && offset_ == bytes_.size() && offset_ > 0) {
-    bytes_.insert(bytes_.end(), body.begin(), body.end());
-    if (std::find(sources_.begin(), sources_.end(), base_) == sources_.end()) {
-      sources_.push_back(base_);
-    }
-  } else if (body.size() > bytes_.size()) {
+void Assembly::take(const ResponseHeaders& headers, uint64_t offset, size_t base,
+                    std::vector<std::byte> body) {
+  const bool goes_on = headers.status == 206 && offset > 0;
+  if (!goes_on) {
+    if (body.size() <= bytes_.size()) return;
     bytes_ = std::move(body);
-    sources_ = {base_};
+    sources_ = {base};
     etag_ = headers.etag.starts_with("W/") ? "" : headers.etag;
+    return;
+  }
+  if (offset > bytes_.size() || offset + body.size() <= bytes_.size()) return;
+  const auto fresh = static_cast<ptrdiff_t>(bytes_.size() - offset);
+  bytes_.insert(bytes_.end(), body.begin() + fresh, body.end());
+  if (std::find(sources_.begin(), sources_.end(), base) == sources_.end()) {
+    sources_.push_back(base);
   }
 }
 

@@ -1,5 +1,6 @@
 // The bytes of one download, as attempt after attempt brings them: what to ask next, whether an
-// answer fits, what is there. Pure. Range, If-Range, 206, 416: RFC 9110, sections 13 to 15.
+// answer fits, what is there. Two attempts may run at once; each knows the offset it asked from.
+// Pure. Range, If-Range, 206, 416: RFC 9110, sections 13 to 15.
 #pragma once
 
 #include <cstddef>
@@ -24,20 +25,20 @@ class Assembly {
   Assembly(std::optional<manifests::ObjectRef> object, uint64_t limit_bytes)
       : object_(std::move(object)), limit_bytes_(limit_bytes) {}
 
-  // What is missing, from `base` (any number that tells bases apart), and remembers having asked
-  // it.
-  TransferRequest ask(std::string url, size_t base);
-  uint64_t offset() const { return offset_; }  // bytes the latest ask() did not ask for again
+  // Bytes from `offset` on, from `base` (any number that tells bases apart). Without a digest
+  // nothing says that two answers belong together: always the whole, whatever the offset.
+  TransferRequest ask(std::string url, size_t base, uint64_t offset) const;
 
-  // Whether the answer to the latest ask() can lead to the object.
-  std::optional<Misfit> check(const ResponseHeaders& headers) const;
+  // Whether the answer to ask(..., offset) can lead to the object.
+  std::optional<Misfit> check(const ResponseHeaders& headers, uint64_t offset) const;
 
-  // Bytes of the object held once `body_bytes` of this answer's body have come.
-  uint64_t held(const ResponseHeaders& headers, uint64_t body_bytes) const;
+  // Bytes of the object, from its start, that are here once this answer has brought `body_bytes`.
+  static uint64_t held(const ResponseHeaders& headers, uint64_t offset, uint64_t body_bytes);
 
-  // Body of the answer, whole or as far as it came. Keeps whichever is longer, what was held or
-  // what a server that ignored the range sent anew.
-  void take(const ResponseHeaders& headers, std::vector<std::byte> body);
+  // Body of the answer, whole or as far as it came. A range goes behind what is here, where it
+  // reaches that far; of a whole body and what is here the longer one stays.
+  void take(const ResponseHeaders& headers, uint64_t offset, size_t base,
+            std::vector<std::byte> body);
 
   uint64_t size() const { return bytes_.size(); }
   bool full() const { return object_ && bytes_.size() == object_->bytes; }
@@ -55,8 +56,6 @@ class Assembly {
   std::vector<std::byte> bytes_;
   std::vector<size_t> sources_;
   std::string etag_;  // strong, of sources_.front()
-  uint64_t offset_ = 0;
-  size_t base_ = 0;
 };
 
 }  // namespace kvcast::player

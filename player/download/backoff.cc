@@ -6,6 +6,8 @@
 namespace kvcast::player {
 namespace {
 
+constexpr double kLeastPause_ns = 5e6;  // right before the deadline: no busy loop
+
 double to_ns(std::chrono::milliseconds time) {
   return 1e6 * static_cast<double>(time.count());
 }
@@ -25,7 +27,7 @@ int64_t pause_ns(const DownloaderParams& params, uint32_t failures,
   double pause = whole * (0.5 + 0.5 * uniform(random));
   if (deadline_ns && *deadline_ns > now_ns) {
     const double left = static_cast<double>(*deadline_ns - now_ns);
-    pause = std::min(pause, params.backoff_deadline_share * left);
+    pause = std::min(pause, std::max(params.backoff_deadline_share * left, kLeastPause_ns));
   }
   return static_cast<int64_t>(pause);
 }

@@ -15,7 +15,7 @@ namespace kvcast::player {
 double uniform(std::mt19937_64& random);
 
 // `failures` in a row, at least 1. Between half and all of backoff_first * 2^(failures - 1), at
-// most backoff_most, and while a deadline lies ahead at most its share of the time left.
+// most backoff_most, and while a deadline lies ahead at most its share of the time left (or 5 ms).
 int64_t pause_ns(const DownloaderParams& params, uint32_t failures,
                  std::optional<int64_t> deadline_ns, int64_t now_ns, std::mt19937_64& random);
 

@@ -30,6 +30,7 @@ Status Downloader::set_bases(const std::string& manifest_url,
     resolved.push_back({.url = *std::move(url), .priority = base.priority, .weight = base.weight});
   }
   state_->bases.assign(std::move(resolved));
+  state_->parked.clear();
   return {};
 }
 
@@ -37,12 +38,30 @@ void Downloader::set_deadline(std::optional<int64_t> deadline_ns) {
   state_->deadline_ns = deadline_ns;
 }
 
+void Downloader::expect(const std::string& host, const LinkRecord& record) {
+  state_->hosts[host].ttfb.set_prior(record.ttfb_s);
+}
+
+void Downloader::pause(bool paused) {
+  state_->transport.pause(paused);
+  if (paused) return;
+  const int64_t now = state_->transport.now_ns();
+  state_->alive_ns = now;
+  for (auto& [id, task] : state_->tasks) {
+    if (task.first) task.first->last_ns = now;
+    if (task.second) task.second->last_ns = now;
+  }
+}
+
 DownloadId Downloader::start(DownloadRequest request) {
+  if (state_->tasks.empty()) state_->alive_ns = state_->transport.now_ns();
   const DownloadId id = ++state_->last_id;
   DownloadTask& task = state_->tasks.try_emplace(id, id, std::move(request)).first->second;
   if (task.request.object) {
     task.bases = &state_->bases;
     task.path = manifests::object_path_in_tenant(task.request.object->digest);
+    state_->object_bytes += task.request.object->bytes;
+    state_->unpark(task);
   } else {
     task.own_base.assign({Base{.url = task.request.url}});
     task.bases = &task.own_base;
@@ -54,10 +73,7 @@ void Downloader::cancel(DownloadId id) {
   State& state = *state_;
   const auto found = state.tasks.find(id);
   if (found == state.tasks.end()) return;
-  if (!found->second.waiting()) {
-    state.transport.cancel(found->second.transfer);
-    state.leave_attempt(found->second);
-  }
+  state.park(found->second);
   state.tasks.erase(found);
 }
 
@@ -67,12 +83,16 @@ std::vector<DownloadEvent> Downloader::poll(std::chrono::nanoseconds max_wait) {
   const int64_t until = begin + std::clamp<int64_t>(max_wait.count(), 0, INT64_MAX - begin);
   for (int64_t now = begin;; now = state.transport.now_ns()) {
     state.start_ready(now);
-    const int64_t wake = state.events.empty() ? state.next_ready_ns(until) : now;
+    const int64_t next =
+        std::min(state.next_hedge_ns(state.next_ready_ns(until)), state.give_up_ns());
+    const int64_t wake = state.events.empty() ? next : now;
     auto happened =
         state.transport.poll(std::chrono::nanoseconds(std::max<int64_t>(wake - now, 0)));
     const bool quiet = happened.empty();
     state.handle(std::move(happened));
     now = state.transport.now_ns();
+    state.hedge_due(now);
+    state.give_up_if_dead(now);
     // A freed place is filled at once, not when the caller comes back.
     if (state.start_ready(now)) state.handle(state.transport.poll(std::chrono::nanoseconds(0)));
     const bool woken = quiet && now < wake;
@@ -86,7 +106,13 @@ size_t Downloader::running() const {
 }
 
 size_t Downloader::queued() const {
-  return state_->tasks.size() - state_->transfers.size();
+  size_t waiting = 0;
+  for (const auto& [id, task] : state_->tasks) waiting += task.waiting();
+  return waiting;
+}
+
+uint64_t Downloader::bytes_twice() const {
+  return state_->twice_bytes;
 }
 
 }  // namespace kvcast::player

@@ -49,6 +49,13 @@ bool has_header(const TransferRequest& request, const std::string& header) {
   return false;
 }
 
+// A base that answers some requests never, or stops in mid-body.
+Response hanging(Response response, size_t bytes) {
+  response.body.resize(std::min(bytes, response.body.size()));
+  response.hangs = true;
+  return response;
+}
+
 // A downloader over a handler, with one or two bases: a.test, then b.test.
 class DownloaderTest : public testing::Test {
  protected:
@@ -246,7 +253,7 @@ TEST_F(DownloaderTest, HonoursRetryAfter) {
     busy.failure->retry_after = std::chrono::seconds(2);
     return busy;
   });
-  downloader_->set_deadline(transport_->now_ns() + 100'000'000);
+  downloader_->set_deadline(transport_->now_ns() + 2'500'000'000);
   start_object(name_of(object_));
   const auto events = drain();
   ASSERT_EQ(events.back().kind, Kind::kComplete);
@@ -349,7 +356,8 @@ TEST_F(DownloaderTest, PausesShrinkWithTheTimeLeft) {
   for (const DownloadEvent& retry : only(drain(), Kind::kRetry)) {
     if (retry.time_ns >= deadline) continue;
     ++before;
-    EXPECT_LE(retry.retry_at_ns - retry.time_ns, (deadline - retry.time_ns) / 10);
+    EXPECT_LE(retry.retry_at_ns - retry.time_ns,
+              std::max<int64_t>((deadline - retry.time_ns) / 10, 5'000'000));
   }
   EXPECT_GE(before, 5u);
 }
@@ -433,6 +441,226 @@ TEST_F(DownloaderTest, WeightsShareOutBasesOfOnePriority) {
   EXPECT_LT(to_a, 340u);
 }
 
+TEST_F(DownloaderTest, HedgesALateFirstByteOnAnotherBase) {
+  bool slow = false;
+  build(
+      [&](const TransferRequest& request) {
+        Response response = serve_bytes(object_, "\"e\"", request);
+        if (slow && goes_to(request, "a.test")) response.first_byte = std::chrono::seconds(4);
+        return response;
+      },
+      2);
+  for (int i = 0; i < 5; ++i) start_object(name_of(object_));
+  drain();
+  slow = true;
+  const int64_t begin = transport_->now_ns();
+  start_object(name_of(object_));
+  const auto events = drain();
+  ASSERT_EQ(events.back().kind, Kind::kComplete);
+  EXPECT_EQ(events.back().bytes, object_);
+  EXPECT_LT(events.back().time_ns - begin, 100'000'000);
+  const auto hedges = only(events, Kind::kHedge);
+  ASSERT_EQ(hedges.size(), 1u);
+  EXPECT_TRUE(hedges[0].url.starts_with("http://b.test/"));
+  EXPECT_NE(hedges[0].reason.find("no answer for"), std::string::npos);
+  EXPECT_GE(hedges[0].waited_ns, 20'000'000);
+  EXPECT_EQ(downloader_->bytes_twice(), 0u);
+  EXPECT_EQ(transport_->in_flight(), 0u) << "the one that lost was cancelled";
+}
+
+TEST_F(DownloaderTest, HedgesASilentBodyFromWhereItStopped) {
+  int calls = 0;
+  build([&](const TransferRequest& request) {
+    Response response = serve_bytes(object_, "\"e\"", request);
+    return ++calls == 6 ? hanging(std::move(response), 20'000) : response;
+  });
+  for (int i = 0; i < 5; ++i) start_object(name_of(object_));
+  drain();
+  start_object(name_of(object_));
+  const auto events = drain();
+  ASSERT_EQ(events.back().kind, Kind::kComplete);
+  EXPECT_EQ(events.back().bytes, object_);
+  ASSERT_EQ(transport_->requests().size(), 7u);
+  const TransferRequest& hedge = transport_->requests().back();
+  ASSERT_TRUE(hedge.range.has_value());
+  EXPECT_EQ(hedge.range->first, 20'000u);
+  EXPECT_TRUE(hedge.fresh_connection) << "the old one hangs";
+  EXPECT_EQ(only(events, Kind::kHedgeEnd).size(), 1u);
+}
+
+TEST_F(DownloaderTest, ARaceEndsWhenItsBudgetIsSpent) {
+  const auto big = random_bytes(1'000'000, 3);
+  build(
+      [&](const TransferRequest& request) {
+        Response response = serve_bytes(big, "\"e\"", request);
+        if (goes_to(request, "a.test")) {
+          response.pause_after = 100'000;
+          response.pause = std::chrono::milliseconds(400);
+          response.per_piece = std::chrono::milliseconds(3);
+        }
+        return response;
+      },
+      2);
+  start_object(name_of(big));
+  const auto events = drain();
+  ASSERT_EQ(events.back().kind, Kind::kComplete);
+  EXPECT_EQ(events.back().bytes, big);
+  EXPECT_LE(downloader_->bytes_twice(), 50'000u + 4096u);
+  uint64_t received = 0;
+  for (const DownloadEvent& data : only(events, Kind::kData)) received += data.new_bytes;
+  EXPECT_LE(received, big.size() + 50'000 + 2 * 4096);
+  EXPECT_EQ(only(events, Kind::kHedge).size(), 1u);
+}
+
+TEST_F(DownloaderTest, WithoutABudgetThereAreNoHedges) {
+  params_.hedge_byte_share = 0;
+  build(
+      [&](const TransferRequest& request) {
+        Response response = serve_bytes(object_, "\"e\"", request);
+        response.first_byte = std::chrono::seconds(2);
+        return response;
+      },
+      2);
+  start_object(name_of(object_));
+  const auto events = drain();
+  EXPECT_EQ(events.back().kind, Kind::kComplete);
+  EXPECT_EQ(transport_->requests().size(), 1u);
+}
+
+TEST_F(DownloaderTest, AnOutageOfTheWholeLinkIsNotHedgedConnectionByConnection) {
+  build([&](const TransferRequest& request) {
+    Response response = serve_bytes(object_, "\"e\"", request);
+    response.pause_after = 20'000;
+    response.pause = std::chrono::milliseconds(900);
+    return response;
+  });
+  for (int i = 0; i < 4; ++i) start_object(name_of(object_));
+  const auto events = drain();
+  EXPECT_EQ(only(events, Kind::kComplete).size(), 4u);
+  EXPECT_EQ(only(events, Kind::kHedge).size(), 0u);
+}
+
+TEST_F(DownloaderTest, WhatACancelledDownloadHadIsKept) {
+  build([&](const TransferRequest& request) { return serve_bytes(object_, "\"e\"", request); });
+  const DownloadId id = start_object(name_of(object_));
+  uint64_t received = 0;
+  while (received < 20'000) {
+    for (const DownloadEvent& event : downloader_->poll(kLong)) received += event.new_bytes;
+  }
+  downloader_->cancel(id);
+  start_object(name_of(object_));
+  const auto events = drain();
+  ASSERT_EQ(events.back().kind, Kind::kComplete);
+  EXPECT_EQ(events.back().bytes, object_);
+  EXPECT_EQ(transport_->requests()[1].range->first, received);
+  EXPECT_NE(events.front().reason.find("cancelled"), std::string::npos);
+}
+
+TEST_F(DownloaderTest, LimitsShrinkWithTheTimeLeftAndGrowWithFailures) {
+  build([&](const TransferRequest& request) {
+    Response dead = hanging(serve_bytes(object_, "\"e\"", request), 0);
+    dead.first_byte = std::chrono::hours(1);
+    return dead;
+  });
+  downloader_->set_deadline(transport_->now_ns() + 2'000'000'000);
+  start_object(name_of(object_));
+  downloader_->poll(std::chrono::milliseconds(0));
+  EXPECT_EQ(transport_->requests()[0].first_byte_limit, std::chrono::milliseconds(1000));
+  EXPECT_EQ(transport_->requests()[0].connect_limit, std::chrono::milliseconds(1000));
+  downloader_->set_deadline(std::nullopt);
+  start_object(name_of(object_));
+  downloader_->poll(std::chrono::milliseconds(0));
+  EXPECT_EQ(transport_->requests()[1].first_byte_limit, params_.first_byte_limit);
+}
+
+TEST_F(DownloaderTest, RetriesWhatMaySucceedUntilTheDeadlineWhateverTheCount) {
+  const int64_t begin = 1'000'000'000;
+  build([&](const TransferRequest& request) {
+    if (transport_->now_ns() < begin + 1'800'000'000) {
+      Response refused = serve_status(0, true);
+      refused.failure->message = "connection refused";
+      return refused;
+    }
+    return serve_bytes(object_, "\"e\"", request);
+  });
+  downloader_->set_deadline(begin + 2'000'000'000);
+  start_object(name_of(object_));
+  const auto events = drain();
+  ASSERT_EQ(events.back().kind, Kind::kComplete);
+  EXPECT_LT(events.back().time_ns, begin + 2'000'000'000);
+  EXPECT_LT(transport_->requests().size(), 60u);
+}
+
+TEST_F(DownloaderTest, GivesEverythingUpWhenTheDeadlinePassedAndNothingArrives) {
+  for (const bool refusing : {false, true}) {
+    build([&](const TransferRequest& request) {
+      if (refusing) return serve_status(0, true);
+      return hanging(serve_bytes(object_, "\"e\"", request), 0);
+    });
+    const int64_t begin = transport_->now_ns();
+    downloader_->set_deadline(begin + 500'000'000);
+    for (int i = 0; i < 9; ++i) start_object(name_of(object_));
+    const auto events = drain();
+    EXPECT_EQ(only(events, Kind::kFailed).size(), 9u);
+    EXPECT_EQ(events.back().error->kind, ErrorKind::kPromise);
+    EXPECT_LE(events.back().time_ns - begin, 755'000'000);
+    if (!refusing) continue;
+    start_object(name_of(object_));
+    EXPECT_EQ(downloader_->poll(std::chrono::milliseconds(1)).back().kind, Kind::kFailed)
+        << "it does not wait for every chunk anew";
+  }
+}
+
+TEST_F(DownloaderTest, ALateButLivingLinkIsNotGivenUp) {
+  build([&](const TransferRequest& request) {
+    Response response = serve_bytes(object_, "\"e\"", request);
+    response.per_piece = std::chrono::milliseconds(200);
+    return response;
+  });
+  downloader_->set_deadline(transport_->now_ns() + 100'000'000);
+  start_object(name_of(object_));
+  EXPECT_EQ(drain().back().kind, Kind::kComplete);
+}
+
+TEST_F(DownloaderTest, AHedgeThatFailsLeavesTheFirstAttemptAlone) {
+  build(
+      [&](const TransferRequest& request) {
+        if (goes_to(request, "b.test")) return serve_status(404, false);
+        Response response = serve_bytes(object_, "\"e\"", request);
+        response.first_byte = std::chrono::milliseconds(1500);
+        return response;
+      },
+      2);
+  start_object(name_of(object_));
+  const auto events = drain();
+  ASSERT_EQ(events.back().kind, Kind::kComplete);
+  EXPECT_EQ(only(events, Kind::kRetry).size(), 0u);
+  ASSERT_GE(only(events, Kind::kHedgeEnd).size(), 1u);
+  EXPECT_EQ(only(events, Kind::kHedgeEnd)[0].http_status, 404);
+}
+
+TEST_F(DownloaderTest, WhenTheFirstAttemptFailsTheHedgeGoesOn) {
+  build(
+      [&](const TransferRequest& request) {
+        Response response = serve_bytes(object_, "\"e\"", request);
+        if (goes_to(request, "b.test")) {
+          response.first_byte = std::chrono::milliseconds(600);
+          return response;
+        }
+        response = broken_after(std::move(response), 0);
+        response.headers.status = 0;
+        response.first_byte = std::chrono::milliseconds(1300);
+        return response;
+      },
+      2);
+  start_object(name_of(object_));
+  const auto events = drain();
+  ASSERT_EQ(events.back().kind, Kind::kComplete);
+  EXPECT_EQ(events.back().bytes, object_);
+  EXPECT_EQ(only(events, Kind::kRetry).size(), 0u);
+  EXPECT_EQ(transport_->requests().size(), 2u);
+}
+
 // Whatever servers do, a download ends, within bounded time, with the right bytes or an error.
 TEST_F(DownloaderTest, EndsRightOrFailsUnderRandomFaults) {
   std::mt19937_64 random(20);
@@ -441,12 +669,18 @@ TEST_F(DownloaderTest, EndsRightOrFailsUnderRandomFaults) {
     const size_t size = random() % 3 == 0 ? random() % 3 : random() % 30'000;
     const auto object = random_bytes(size, random());
     params_.seed = random();
+    const bool deadline = random() % 3 == 0;
     const uint64_t fault_rate = random() % 101;
     build(
         [&](const TransferRequest& request) {
           Response response = serve_bytes(object, random() % 2 ? "\"x\"" : "W/\"y\"", request);
           if (random() % 100 >= fault_rate) return response;
-          switch (random() % 8) {
+          switch (random() % 10) {
+            case 8:
+              return hanging(std::move(response), random() % (size + 1));
+            case 9:
+              response.first_byte = std::chrono::milliseconds(random() % 3000);
+              break;
             case 0:
               return serve_status(503, true);
             case 1:
@@ -471,8 +705,9 @@ TEST_F(DownloaderTest, EndsRightOrFailsUnderRandomFaults) {
           return response;
         },
         1 + random() % 2);
-    for (int i = 0; i < 5; ++i) start_object(name_of(object));
     const int64_t begin = transport_->now_ns();
+    if (deadline) downloader_->set_deadline(begin + 1'000'000'000);
+    for (int i = 0; i < 5; ++i) start_object(name_of(object));
     size_t ended = 0;
     for (const DownloadEvent& event : drain()) {
       ended += event.kind == Kind::kComplete || event.kind == Kind::kFailed;

@@ -1,9 +1,19 @@
-#include "player/download/downloader_state.h"
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "player/download/downloader_state.h"
+#include "player/transport/url.h"
+
 namespace kvcast::player {
+namespace {
+
+constexpr uint64_t kMostParkedBytes = 64u << 20;
+constexpr double kUsualTimes = 4;  // of waits for first bytes: longer is not usual
+constexpr double kMostPatience_s = 2;
+
+}  // namespace
 
 using manifests::ErrorKind;
 
@@ -17,6 +27,18 @@ DownloadEvent& Downloader::State::report(const DownloadTask& task, DownloadEvent
   event.attempt = task.attempts;
   if (task.base) event.url = task.url();
   return event;
+}
+
+DownloadEvent& Downloader::State::report(const DownloadTask& task, const Attempt& attempt,
+                                         DownloadEvent::Kind kind, int64_t time_ns) {
+  DownloadEvent& event = report(task, kind, time_ns);
+  event.attempt = attempt.number;
+  event.url = task.url(attempt.base);
+  return event;
+}
+
+Downloader::State::Host& Downloader::State::host(const DownloadTask& task, size_t base) {
+  return hosts[host_of(task.url(base))];
 }
 
 std::optional<BaseSet::Choice> Downloader::State::choose(const DownloadTask& task, int64_t now) {
@@ -41,7 +63,11 @@ bool Downloader::State::start_ready(int64_t now) {
     DownloadTask* task = next_ready(now);
     if (task == nullptr) break;
     if (!admit(*task, now)) continue;
-    start_attempt(*task, now);
+    task->first = start_attempt(*task, *task->base,
+                                task->request.object ? task->assembly.size() : 0, false, now);
+    DownloadEvent& event = report(*task, *task->first, DownloadEvent::Kind::kStarted, now);
+    event.offset = task->first->offset;
+    event.reason = task->reason;
     started = true;
   }
   return started;
@@ -62,21 +88,86 @@ bool Downloader::State::admit(DownloadTask& task, int64_t now) {
   return choice->earliest_ns <= now;
 }
 
-void Downloader::State::start_attempt(DownloadTask& task, int64_t now) {
-  TransferRequest request = task.assembly.ask(task.url(), *task.base);
-  request.connect_limit = params.connect_limit;
-  request.first_byte_limit = params.first_byte_limit;
-  request.stall_limit = params.stall_limit;
+Attempt Downloader::State::start_attempt(DownloadTask& task, size_t base, uint64_t offset,
+                                         bool fresh, int64_t now) {
+  TransferRequest request = task.assembly.ask(task.url(base), base, offset);
+  const std::string name = host_of(request.url);
+  request.fresh_connection = fresh;
+  request.connect_limit = limit(params.connect_limit, task, name, now);
+  request.first_byte_limit = limit(params.first_byte_limit, task, name, now);
+  request.stall_limit = limit(params.stall_limit, task, name, now);
   // Past caches that may hold the damaged copy.
   if (task.corrupt > 0) request.headers.emplace_back("Cache-Control: no-cache");
-  ++task.attempts;
-  task.headers = {};
-  task.body_bytes = 0;
-  task.transfer = transport.start(std::move(request));
-  transfers.emplace(task.transfer, task.id);
-  DownloadEvent& event = report(task, DownloadEvent::Kind::kStarted, now);
-  event.offset = task.assembly.offset();
-  event.reason = task.reason;
+  Attempt attempt;
+  attempt.number = ++task.attempts;
+  attempt.base = base;
+  attempt.offset = offset;
+  attempt.started_ns = attempt.last_ns = now;
+  attempt.transfer = transport.start(std::move(request));
+  transfers.emplace(attempt.transfer, task.id);
+  return attempt;
+}
+
+// A server that hangs must not use up the time in which another attempt could succeed.
+std::chrono::milliseconds Downloader::State::limit(std::chrono::milliseconds configured,
+                                                   const DownloadTask& task,
+                                                   const std::string& name, int64_t now) {
+  if (!deadline_ns || *deadline_ns <= now) return configured;
+  const double usual_ms = 1e3 * hosts[name].ttfb.spread().quantile(0.95);
+  const double share_ms =
+      params.limit_deadline_share * 1e-6 * static_cast<double>(*deadline_ns - now);
+  const double least_ms =
+      std::max(static_cast<double>(params.limit_least.count()), kUsualTimes * usual_ms) *
+      static_cast<double>(1ull << std::min(task.fruitless, 20u));
+  const auto scaled = std::chrono::milliseconds(static_cast<int64_t>(std::max(share_ms, least_ms)));
+  return std::min(configured, scaled);
+}
+
+void Downloader::State::park(DownloadTask& task) {
+  stop_all(task);
+  if (!task.request.object || task.assembly.size() == 0 || task.corrupt > 0) return;
+  parked.push_back({task.request.object->digest, std::move(task.assembly)});
+  uint64_t bytes = 0;
+  for (const Parked& each : parked) bytes += each.assembly.size();
+  for (; bytes > kMostParkedBytes; parked.pop_front()) bytes -= parked.front().assembly.size();
+}
+
+// Its bases are numbered as before, since set_bases drops what is parked.
+void Downloader::State::unpark(DownloadTask& task) {
+  const auto found = std::find_if(parked.begin(), parked.end(), [&](const Parked& each) {
+    return each.digest == task.request.object->digest;
+  });
+  if (found == parked.end()) return;
+  task.assembly = std::move(found->assembly);
+  task.furthest = task.assembly.size();
+  task.reason = "resume of a cancelled download";
+  parked.erase(found);
+}
+
+// When nothing more is to be waited for: the promise cannot be kept any more, and there is no sign
+// that waiting helps.
+int64_t Downloader::State::give_up_ns() const {
+  if (!deadline_ns || tasks.empty()) return INT64_MAX;
+  if (dead) return *deadline_ns;
+  double usual_s = 0;
+  for (const auto& [name, host] : hosts) usual_s = std::max(usual_s, host.ttfb.spread().median);
+  const int64_t patience =
+      std::max(to_ns(params.patience),
+               static_cast<int64_t>(1e9 * std::min(kUsualTimes * usual_s, kMostPatience_s)));
+  return std::max(*deadline_ns, alive_ns) + patience;
+}
+
+void Downloader::State::give_up_if_dead(int64_t now) {
+  if (now < give_up_ns()) return;
+  const int64_t quiet_ms = (now - std::max(*deadline_ns, alive_ns)) / 1'000'000;
+  dead = true;
+  while (!tasks.empty()) {
+    DownloadTask& task = tasks.begin()->second;
+    stop_all(task);
+    fail(task, ErrorKind::kPromise,
+         fmt::format("the deadline has passed, and nothing has arrived for {} ms", quiet_ms), 0,
+         now);
+  }
 }
 
 int64_t Downloader::State::next_ready_ns(int64_t latest) const {

@@ -43,6 +43,7 @@ void Link::meet(const std::string& name) {
   if (!is_new || history_ == nullptr) return;
   const auto record = history_->find(name, wall_clock_s_);
   if (!record) return;
+  downloader_.expect(name, *record);
   if (record->rate_bytes_per_s.median > 0) throughput_.set_prior(record->rate_bytes_per_s);
   ttfb_.set_prior(record->ttfb_s);
   host->second.rtt_s = record->rtt_s;
@@ -60,18 +61,19 @@ void Link::enter_body(Running& running, const DownloadEvent& event) {
   const ResponseHeaders& headers = event.headers;
   const double time_s = journal_.seconds(event.time_ns);
   const double ttfb_s = static_cast<double>(headers.ttfb_ns - headers.setup_ns) * 1e-9;
-  leave_body(running, time_s);
-  running.body = Body{tier_of(headers), host_of(event.url)};
-  Host& host = hosts_[running.body->host];
+  leave_body(running, event.attempt, time_s);
+  const Body body{tier_of(headers), host_of(event.url)};
+  running.bodies[event.attempt] = body;
+  Host& host = hosts_[body.host];
   ttfb_.add(ttfb_s);
-  if (running.body->tier == Tier::kOrigin) host.ttfb.add(ttfb_s);
+  if (body.tier == Tier::kOrigin) host.ttfb.add(ttfb_s);
   if (headers.handshake_ns > 0) {
     const double rtt_s = static_cast<double>(headers.handshake_ns) * 1e-9;
     host.rtt_s = host.rtt_s > 0 ? std::min(host.rtt_s, rtt_s) : rtt_s;
     rtt_s_ = rtt_s_ > 0 ? std::min(rtt_s_, rtt_s) : rtt_s;
   }
   if (headers.server_rate_bytes_per_s) throughput_.set_prior({*headers.server_rate_bytes_per_s, 1});
-  const bool cached = running.body->tier == Tier::kCache;
+  const bool cached = body.tier == Tier::kCache;
   note("response", running, event,
        {{"status", headers.status},
         {"cached", cached ? 1 : 0},
@@ -79,25 +81,31 @@ void Link::enter_body(Running& running, const DownloadEvent& event) {
         {"first_byte_ms", ttfb_s * 1e3},
         {"setup_ms", static_cast<double>(headers.setup_ns) * 1e-6}});
   if (!measures(running.want)) return;
-  throughput_.body_begins(time_s, running.body->tier);
-  host.throughput.body_begins(time_s, running.body->tier);
+  throughput_.body_begins(time_s, body.tier);
+  host.throughput.body_begins(time_s, body.tier);
 }
 
 void Link::take_data(Running& running, const DownloadEvent& event) {
-  if (running.body && measures(running.want)) {
+  const auto body = running.bodies.find(event.attempt);
+  if (body != running.bodies.end() && measures(running.want)) {
     const double time_s = journal_.seconds(event.time_ns);
-    throughput_.data(time_s, event.new_bytes, running.body->tier);
-    hosts_[running.body->host].throughput.data(time_s, event.new_bytes, running.body->tier);
+    const auto& [tier, host] = body->second;
+    throughput_.data(time_s, event.new_bytes, tier);
+    hosts_[host].throughput.data(time_s, event.new_bytes, tier);
   }
   running.received_bytes = event.received_bytes;
   count(running, event.new_bytes);
 }
 
-void Link::leave_body(Running& running, double time_s) {
-  const auto body = std::exchange(running.body, std::nullopt);
-  if (!body || !measures(running.want)) return;
-  throughput_.body_ends(time_s, body->tier);
-  hosts_[body->host].throughput.body_ends(time_s, body->tier);
+void Link::leave_body(Running& running, uint32_t attempt, double time_s) {
+  const auto body = running.bodies.extract(attempt);
+  if (body.empty() || !measures(running.want)) return;
+  throughput_.body_ends(time_s, body.mapped().tier);
+  hosts_[body.mapped().host].throughput.body_ends(time_s, body.mapped().tier);
+}
+
+void Link::leave_bodies(Running& running, double time_s) {
+  while (!running.bodies.empty()) leave_body(running, running.bodies.begin()->first, time_s);
 }
 
 void Link::count(const Running& running, uint64_t new_bytes) {
@@ -112,7 +120,7 @@ void Link::cancel(const Want& want) {
     const Want& other = it->second.want;
     if (other.kind != want.kind || other.chunk != want.chunk || other.plane != want.plane) continue;
     downloader_.cancel(it->first);
-    leave_body(it->second, journal_.now_s());
+    leave_bodies(it->second, journal_.now_s());
     running_.erase(it);
     return;
   }
@@ -121,7 +129,7 @@ void Link::cancel(const Want& want) {
 void Link::cancel_all() {
   for (auto& [id, running] : running_) {
     downloader_.cancel(id);
-    leave_body(running, journal_.now_s());
+    leave_bodies(running, journal_.now_s());
   }
   running_.clear();
 }
@@ -137,6 +145,30 @@ uint64_t Link::in_flight_bytes() const {
     bytes += running.expected_bytes - std::min(running.expected_bytes, running.received_bytes);
   }
   return bytes;
+}
+
+uint32_t Link::free_transfers(uint32_t usual, uint32_t most) const {
+  const uint32_t under_way = running();
+  if (under_way < usual) return usual - under_way;
+  if (under_way >= std::max(usual, most)) return 0;
+  const double until_answer = rate_bytes_per_s() * ttfb_s();
+  return static_cast<double>(in_flight_bytes()) < until_answer ? 1 : 0;
+}
+
+void Link::set_backlog(uint64_t bytes, bool decoding, uint64_t limit_bytes) {
+  const bool pause = decoding && bytes > (paused_ ? limit_bytes / 2 : limit_bytes);
+  if (pause == paused_) return;
+  paused_ = pause;
+  const double now_s = journal_.now_s();
+  const auto tell = [&](ThroughputEstimator& throughput) {
+    pause ? throughput.pause(now_s) : throughput.resume(now_s);
+  };
+  tell(throughput_);
+  for (auto& [name, host] : hosts_) tell(host.throughput);
+  downloader_.pause(pause);
+  journal_.note(pause ? "pause" : "resume", {}, {},
+                fmt::format("{} bytes wait to be decoded, the limit is {}", bytes, limit_bytes),
+                {{"backlog_bytes", static_cast<double>(bytes)}});
 }
 
 void Link::note(std::string_view what, const Running& running, const DownloadEvent& event,
@@ -173,17 +205,31 @@ std::optional<Link::Outcome> Link::take(DownloadEvent& event) {
       return std::nullopt;
     case DownloadEvent::Kind::kRetry:
       ++retries_;
-      leave_body(running, time_s);
+      leave_body(running, event.attempt, time_s);
       running.received_bytes = event.received_bytes;
       note("retry", running, event,
            {{"status", event.http_status},
             {"pause_ms", static_cast<double>(event.retry_at_ns - event.time_ns) * 1e-6}});
       return std::nullopt;
+    case DownloadEvent::Kind::kHedge:
+      ++requests_;
+      ++hedges_;
+      meet(host_of(event.url));
+      note("hedge", running, event,
+           {{"offset", static_cast<double>(event.offset)},
+            {"waited_ms", static_cast<double>(event.waited_ns) * 1e-6},
+            {"bytes_twice", static_cast<double>(bytes_twice())}});
+      return std::nullopt;
+    case DownloadEvent::Kind::kHedgeEnd:
+      leave_body(running, event.attempt, time_s);
+      running.received_bytes = event.received_bytes;
+      note("hedge_end", running, event, {{"bytes_twice", static_cast<double>(bytes_twice())}});
+      return std::nullopt;
     case DownloadEvent::Kind::kComplete:
     case DownloadEvent::Kind::kFailed:
       break;
   }
-  leave_body(running, time_s);
+  leave_bodies(running, time_s);
   Outcome outcome{running.want, running.name, std::move(event.bytes), std::move(event.error)};
   if (outcome.error) {
     ++failures_;

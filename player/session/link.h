@@ -54,6 +54,14 @@ class Link {
   double ttfb_s() const { return ttfb_.spread().median; }
   LinkForecast forecast() const;  // for the next object, on a kept connection
   uint64_t in_flight_bytes() const;
+
+  // How many more transfers may start. Beyond `usual` ones more, up to `most`, while what is under
+  // way would not fill the link until the answer to another request came.
+  uint32_t free_transfers(uint32_t usual, uint32_t most) const;
+
+  // Bytes here that still have to be decoded, and whether something is being decoded. Too many and
+  // reading pauses, so that servers slow down rather than memory grow.
+  void set_backlog(uint64_t bytes, bool decoding, uint64_t limit_bytes);
   uint32_t running() const { return static_cast<uint32_t>(running_.size()); }
 
   uint64_t bytes_fetched() const { return bytes_fetched_; }
@@ -63,6 +71,8 @@ class Link {
   uint32_t requests() const { return requests_; }
   uint32_t retries() const { return retries_; }
   uint32_t failures() const { return failures_; }
+  uint32_t hedges() const { return hedges_; }
+  uint64_t bytes_twice() const { return downloader_.bytes_twice(); }  // that hedges cost
 
  private:
   struct Body {  // of one attempt, that is being received
@@ -73,7 +83,7 @@ class Link {
     Want want;
     std::string name;
     uint64_t expected_bytes = 0, received_bytes = 0;
-    std::optional<Body> body;
+    std::map<uint32_t, Body> bodies;  // by attempt
   };
   struct Host {
     ThroughputEstimator throughput;
@@ -87,7 +97,8 @@ class Link {
   void meet(const std::string& host);
   void enter_body(Running& running, const DownloadEvent& event);
   void take_data(Running& running, const DownloadEvent& event);
-  void leave_body(Running& running, double time_s);
+  void leave_body(Running& running, uint32_t attempt, double time_s);
+  void leave_bodies(Running& running, double time_s);
   std::optional<Outcome> take(DownloadEvent& event);
 
   Downloader& downloader_;
@@ -97,11 +108,12 @@ class Link {
   ThroughputEstimator throughput_;
   LatencyEstimator ttfb_;
   double rtt_s_ = 0;
+  bool paused_ = false;
   std::map<std::string, Host> hosts_;
   std::map<DownloadId, Running> running_;
   std::vector<uint64_t> chunk_bytes_;
   uint64_t bytes_fetched_ = 0;
-  uint32_t requests_ = 0, retries_ = 0, failures_ = 0;
+  uint32_t requests_ = 0, retries_ = 0, failures_ = 0, hedges_ = 0;
 };
 
 }  // namespace kvcast::player

@@ -5,6 +5,7 @@
 #include "player/session/link.h"
 #include "player/session/presentation.h"
 #include "player/session/session.h"
+#include "player/transport/url.h"
 
 namespace kvcast::player {
 namespace {
@@ -51,6 +52,18 @@ Result<std::vector<kernels::MutableTensorView>> prepare(KvSink& sink,
   return destinations;
 }
 
+// Those that the manifest names first.
+void warm_other_hosts(Transport& transport, const Presentation& presentation,
+                      const std::string& warmed, uint32_t connections) {
+  const std::vector<manifests::BaseUrl>& bases = presentation.manifest.base_urls;
+  const auto best = std::min_element(bases.begin(), bases.end(), [](const auto& a, const auto& b) {
+    return a.priority < b.priority;
+  });
+  if (best == bases.end()) return;
+  const auto url = resolve_url(presentation.url, best->url);
+  if (url && host_of(*url) != host_of(warmed)) transport.warm(*url, connections);
+}
+
 PlayReport nothing_stored(const PlayParams& params, const Link& link, double now_s) {
   PlayReport report;
   report.controller = params.controller;
@@ -76,14 +89,17 @@ Result<PlayReport> play(Transport& transport, const Source& source, const PlayPa
   const Journal journal(transport, params.start_ns, on_event);
   const std::stop_callback wake(stop, [&transport] { transport.wake(); });
   DownloaderParams limits = params.download;
-  limits.max_parallel = std::max(1u, params.connections);
+  limits.max_parallel = std::max({1u, params.connections, params.most_connections});
   Downloader downloader(transport, limits);
   downloader.set_deadline(journal.start_ns() + static_cast<int64_t>(params.ttft_slo_ms * 1e6));
   Link link(downloader, journal, params.rate_prior_bytes_per_s, params.history, std::time(nullptr));
 
+  const std::string& first = source.manifest_url.empty() ? source.store_url : source.manifest_url;
+  if (params.warm && params.connections > 1) transport.warm(first, params.connections - 1);
   const auto presentation = open_presentation(downloader, link, journal, source, params, stop);
   if (!presentation) return presentation.error();
   if (!*presentation) return nothing_stored(params, link, journal.now_s());
+  if (params.warm) warm_other_hosts(transport, **presentation, first, params.connections);
   const auto destinations = prepare(sink, **presentation, source);
   if (!destinations) return destinations.error();
   Session session(transport, link, journal, params, **presentation, **controller, sink,

@@ -93,13 +93,14 @@ void Session::look() {
   seen_.rate_bytes_per_s = link_.rate_bytes_per_s();
   seen_.ttfb_s = link_.ttfb_s();
   seen_.in_flight_bytes = link_.in_flight_bytes();
-  seen_.free_transfers = params_.connections - std::min(params_.connections, link_.running());
+  seen_.free_transfers = link_.free_transfers(params_.connections, params_.most_connections);
   const uint32_t decodes = std::max(1u, params_.decode_threads);
   seen_.free_decodes = decoding_.ready() ? decodes - std::min(decodes, decoding_.active()) : 0;
   seen_.recompute_available = recomputing_.available();
   seen_.recomputing = recomputing_.cancelling() ? std::nullopt : recomputing_.chunk();
   seen_.recompute_elapsed_s = recomputing_.elapsed_s();
   double pending_s = 0;
+  uint64_t backlog_bytes = 0;
   for (uint32_t c = 0; c < seen_.chunks.size(); ++c) {
     ChunkState& chunk = seen_.chunks[c];
     if (chunk.recomputed) continue;
@@ -107,10 +108,13 @@ void Session::look() {
     chunk.recompute_s = recompute_cost_.seconds(entry.token_begin, entry.token_end);
     for (uint32_t n = 0; n < chunk.ladder.size(); ++n) {
       chunk.ladder[n].decode_s = decoding_.seconds(c, n);
+      const bool waits = (chunk.held >> n & 1) != 0 && static_cast<int>(n) > chunk.decoded_level;
+      if (waits) backlog_bytes += chunk.ladder[n].bytes;
     }
     const int level = std::min(std::max(chunk.coming_level(), chunk.min_level), chunk.max_level);
     if (level > chunk.decoded_level) pending_s += chunk.ladder[level].decode_s;
   }
+  link_.set_backlog(backlog_bytes, decoding_.active() > 0, params_.backlog_limit_bytes);
   seen_.freeze_s =
       freeze_time(seen_.deadline_s, suffix_prefill_s_ * recompute_cost_.slowdown(), pending_s);
 }

@@ -53,6 +53,23 @@ int64_t steady_now_ns() {
       .count();
 }
 
+bool set_connection_options(CURL* easy, const CurlTransportParams& params) {
+  bool ok = true;
+  const auto set = [&](CURLoption option, auto value) {
+    ok = ok && curl_easy_setopt(easy, option, value) == CURLE_OK;
+  };
+  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(CURLOPT_USERAGENT, params.user_agent.c_str());
+  if (!params.ca_file.empty()) set(CURLOPT_CAINFO, params.ca_file.c_str());
+  set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_TCP_NODELAY, 1L);
+  set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
+  set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+  return ok;
+}
+
 CurlTransfer::CurlTransfer(TransferId id, TransferRequest request,
                            std::vector<TransferEvent>& events)
     : id_(id), request_(std::move(request)), events_(&events) {}
@@ -84,24 +101,17 @@ bool CurlTransfer::set_options(const CurlTransportParams& params) {
     headers_.reset(grown);
   }
   set(CURLOPT_URL, request_.url.c_str());
-  set(CURLOPT_PROTOCOLS_STR, "http,https");
-  set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
+  ok = ok && set_connection_options(easy_.get(), params);
   set(CURLOPT_FOLLOWLOCATION, 1L);
   set(CURLOPT_MAXREDIRS, kMaxRedirects);
-  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
-  set(CURLOPT_USERAGENT, params.user_agent.c_str());
   set(CURLOPT_HTTPHEADER, headers_.get());
-  if (!params.ca_file.empty()) set(CURLOPT_CAINFO, params.ca_file.c_str());
   if (request_.accept_compressed) set(CURLOPT_ACCEPT_ENCODING, "");
   if (request_.range) {
     const std::string last = request_.range->last ? fmt::format("{}", *request_.range->last) : "";
     set(CURLOPT_RANGE, fmt::format("{}-{}", request_.range->first, last).c_str());
   }
+  if (request_.fresh_connection) set(CURLOPT_FRESH_CONNECT, 1L);
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_limit.count()));
-  set(CURLOPT_NOSIGNAL, 1L);
-  set(CURLOPT_TCP_NODELAY, 1L);
-  set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
-  set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   set(CURLOPT_ERRORBUFFER, &error_text_[0]);
   set(CURLOPT_PRIVATE, this);
   set(CURLOPT_HEADERFUNCTION, &CurlTransfer::on_header);
@@ -209,6 +219,16 @@ bool CurlTransfer::stop(std::string message) {
 int64_t CurlTransfer::expires_ns() const {
   if (!first_byte_) return start_ns_ + to_ns(request_.first_byte_limit);
   return last_ns_ + to_ns(request_.stall_limit);
+}
+
+void CurlTransfer::forgive(int64_t ns) {
+  start_ns_ += ns;
+  last_ns_ += ns;
+}
+
+std::vector<std::byte> CurlTransfer::take_accepted_body() {
+  if (!accepted()) return {};
+  return std::move(body_);
 }
 
 void CurlTransfer::finish(CURLcode code) {

@@ -19,6 +19,9 @@ namespace kvcast::player {
 
 int64_t steady_now_ns();  // the one place that reads the clock of transfers
 
+// What decides which connections a handle may use, and how it behaves on them.
+bool set_connection_options(CURL* easy, const CurlTransportParams& params);
+
 class CurlTransfer {
  public:
   // Events are appended to `events`, which must outlive the transfer.
@@ -39,6 +42,9 @@ class CurlTransfer {
   // says in the end.
   void finish(CURLcode code);
   void expire();
+
+  void forgive(int64_t ns);  // as if that time had not passed
+  std::vector<std::byte> take_accepted_body();
 
  private:
   static size_t on_header(char* data, size_t size, size_t count, void* self);

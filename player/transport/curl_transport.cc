@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <deque>
 #include <map>
+#include <mutex>
 #include <new>
 #include <utility>
 
@@ -16,6 +18,8 @@ namespace kvcast::player {
 namespace {
 
 constexpr uint32_t kSpareConnections = 4;  // kept alive to other hosts, beyond those in use
+
+constexpr long kWarmLimitMs = 3000;
 
 struct MultiDelete {
   void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
@@ -29,7 +33,11 @@ struct CurlTransport::State {
   std::map<TransferId, std::unique_ptr<CurlTransfer>> active;
   std::deque<std::unique_ptr<CurlTransfer>> waiting;
   std::vector<TransferEvent> events;
+  std::vector<CURL*> warming;
   std::atomic<bool> woken{false};
+  std::mutex mutex;  // wakes that come while paused
+  std::condition_variable wakes;
+  std::optional<int64_t> paused_ns;  // since
   TransferId last_id = 0;
 
   void begin_waiting() {
@@ -59,8 +67,29 @@ struct CurlTransport::State {
       const CURLcode code = message->data.result;
       CurlTransfer* transfer = nullptr;
       curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-      take(transfer->id())->finish(code);
+      if (transfer != nullptr) {
+        take(transfer->id())->finish(code);
+      } else {
+        end_warming(message->easy_handle);
+      }
     }
+  }
+
+  void end_warming(CURL* easy) {
+    curl_multi_remove_handle(multi.get(), easy);
+    curl_easy_cleanup(easy);
+    std::erase(warming, easy);
+  }
+
+  void warm_one(const std::string& url) {
+    CURL* easy = curl_easy_init();
+    if (easy == nullptr) return;
+    warming.push_back(easy);
+    curl_easy_setopt(easy, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, kWarmLimitMs);
+    set_connection_options(easy, params);
+    if (curl_multi_add_handle(multi.get(), easy) != CURLM_OK) end_warming(easy);
   }
 
   void expire(int64_t now) {
@@ -89,6 +118,7 @@ CurlTransport::CurlTransport(CurlTransportParams params) : state_(std::make_uniq
 }
 
 CurlTransport::~CurlTransport() {
+  while (!state_->warming.empty()) state_->end_warming(state_->warming.back());
   while (!state_->active.empty()) state_->take(state_->active.begin()->first);
 }
 
@@ -105,8 +135,39 @@ void CurlTransport::cancel(TransferId id) {
   std::erase_if(state.events, [&](const TransferEvent& event) { return event.id == id; });
 }
 
+std::vector<std::byte> CurlTransport::stop(TransferId id) {
+  const std::unique_ptr<CurlTransfer> transfer = state_->take(id);
+  cancel(id);
+  if (!transfer) return {};
+  return transfer->take_accepted_body();
+}
+
+void CurlTransport::warm(const std::string& url, uint32_t connections) {
+  for (uint32_t i = 0; i < connections; ++i) state_->warm_one(url);
+}
+
+void CurlTransport::pause(bool paused) {
+  State& state = *state_;
+  if (paused == state.paused_ns.has_value()) return;
+  if (paused) {
+    state.paused_ns = now_ns();
+    return;
+  }
+  const int64_t passed = now_ns() - *state.paused_ns;
+  state.paused_ns.reset();
+  for (auto& [id, transfer] : state.active) transfer->forgive(passed);
+}
+
 std::vector<TransferEvent> CurlTransport::poll(std::chrono::nanoseconds max_wait) {
   State& state = *state_;
+  if (state.paused_ns) {
+    std::unique_lock lock(state.mutex);
+    if (state.events.empty()) {
+      state.wakes.wait_for(lock, max_wait, [&] { return state.woken.load(); });
+    }
+    state.woken = false;
+    return std::exchange(state.events, {});
+  }
   // A month is for ever; the sum stays in range.
   const int64_t wait = std::clamp<int64_t>(max_wait.count(), 0, 30ll * 86'400 * 1'000'000'000);
   const int64_t until = now_ns() + wait;
@@ -126,7 +187,11 @@ std::vector<TransferEvent> CurlTransport::poll(std::chrono::nanoseconds max_wait
 }
 
 void CurlTransport::wake() {
-  state_->woken = true;
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->woken = true;
+  }
+  state_->wakes.notify_one();
   curl_multi_wakeup(state_->multi.get());
 }
 

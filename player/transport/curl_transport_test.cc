@@ -59,6 +59,87 @@ TransferEvent last_event(Transport& transport, TransferRequest request) {
   return std::move(events.back());
 }
 
+TEST(CurlTransport, AStoppedTransferHandsOverWhatCame) {
+  ScriptedServer server([](const std::string& request) {
+    if (request.find("/missing") != std::string::npos) {
+      return Reply{"HTTP/1.1 404 Not Found\r\nContent-Length: 100\r\n\r\nnot it", Then::kHang};
+    }
+    return Reply{"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf of it", Then::kHang};
+  });
+  CurlTransport transport;
+  const TransferId id = transport.start(get(server.url("/o")));
+  for (uint64_t received = 0; received < 10;) {
+    for (const TransferEvent& event : transport.poll(kLong)) received += event.new_bytes;
+  }
+  EXPECT_EQ(text(transport.stop(id)), "half of it");
+  EXPECT_TRUE(transport.stop(id).empty());
+  EXPECT_TRUE(transport.poll(std::chrono::milliseconds(20)).empty());
+  const TransferId missing = transport.start(get(server.url("/missing")));
+  transport.poll(std::chrono::milliseconds(100));
+  EXPECT_TRUE(transport.stop(missing).empty()) << "an error page is no body";
+}
+
+TEST(CurlTransport, WarmsConnectionsThatTransfersThenUse) {
+  ScriptedServer server([](const std::string& request) {
+    if (request.starts_with("HEAD")) return Reply{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"};
+    return Reply{http_ok("hello")};
+  });
+  CurlTransport transport;
+  transport.warm(server.url("/m"), 3);
+  while (server.requests() < 3) transport.poll(std::chrono::milliseconds(10));
+  transport.poll(std::chrono::milliseconds(100));  // their answers
+  EXPECT_EQ(server.connections(), 3u);
+  for (int i = 0; i < 3; ++i) transport.start(get(server.url("/o")));
+  for (const TransferEvent& event : drain(transport, 3)) {
+    EXPECT_TRUE(event.kind != Kind::kDone || !event.headers.new_connection);
+  }
+  EXPECT_EQ(server.connections(), 3u);
+  transport.warm("http://127.0.0.1:1/", 2);  // nobody listens there: nobody hears of it
+  EXPECT_TRUE(transport.poll(std::chrono::milliseconds(50)).empty());
+}
+
+TEST(CurlTransport, AHedgeGetsAConnectionOfItsOwn) {
+  ScriptedServer server([](const std::string&) { return Reply{http_ok("hello")}; });
+  CurlTransport transport;
+  last_event(transport, get(server.url("/o")));
+  TransferRequest hedge = get(server.url("/o"));
+  hedge.fresh_connection = true;
+  EXPECT_TRUE(last_event(transport, hedge).headers.new_connection);
+  EXPECT_EQ(server.connections(), 2u);
+}
+
+TEST(CurlTransport, WhilePausedNothingIsReadAndNoLimitRuns) {
+  const std::string body(64u << 20, 'x');  // more than sockets hold
+  ScriptedServer server([&](const std::string&) { return Reply{http_ok(body)}; });
+  CurlTransport transport;
+  TransferRequest request = get(server.url("/o"));
+  request.size_limit_bytes = body.size();
+  request.stall_limit = std::chrono::milliseconds(2000);
+  transport.start(request);
+  while (transport.poll(kLong).empty()) {
+  }
+  transport.pause(true);
+  const int64_t begin = transport.now_ns();
+  while (transport.now_ns() - begin < 2'200'000'000) {
+    EXPECT_TRUE(transport.poll(std::chrono::milliseconds(500)).empty());
+  }
+  transport.pause(false);
+  const auto events = drain(transport);
+  ASSERT_FALSE(events.empty());
+  EXPECT_EQ(events.back().kind, Kind::kDone);
+  EXPECT_EQ(events.back().body.size(), body.size());
+}
+
+TEST(CurlTransport, AWakeEndsAPausedPoll) {
+  CurlTransport transport;
+  transport.pause(true);
+  std::jthread waker([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    transport.wake();
+  });
+  transport.poll(kLong);
+}
+
 TEST(CurlTransport, DeliversHeadersDataAndBody) {
   const std::string body(300'000, 'x');
   ScriptedServer server([&](const std::string&) {

@@ -26,20 +26,69 @@ TransferId MemoryTransport::start(TransferRequest request) {
     for (size_t sent = 0; sent < response.body.size();) {
       time += response.per_piece.count();
       const size_t piece = std::min(response.piece_bytes, response.body.size() - sent);
+      const bool paused = sent <= response.pause_after && response.pause_after < sent + piece;
+      if (paused) time += response.pause.count();
       add(TransferEvent::Kind::kData).new_bytes = piece;
       sent += piece;
     }
   }
+  if (response.hangs) time += std::chrono::nanoseconds(std::chrono::hours(24)).count();
   TransferEvent& last =
       add(response.failure ? TransferEvent::Kind::kFailed : TransferEvent::Kind::kDone);
   if (response.failure) last.failure = *response.failure;
   last.body = std::move(response.body);
+  limit_waits(id, request, now_ns_);
   most_in_flight_ = std::max(most_in_flight_, in_flight());
   return id;
 }
 
+// What the limits of a request make of an answer that hangs.
+void MemoryTransport::limit_waits(TransferId id, const TransferRequest& request, int64_t start_ns) {
+  int64_t limit = std::chrono::nanoseconds(request.first_byte_limit).count();
+  int64_t last = start_ns;
+  size_t delivered = 0;
+  std::optional<int64_t> struck;
+  std::vector<std::byte> body;
+  for (auto it = coming_.begin(); it != coming_.end();) {
+    if (it->second.id != id) {
+      ++it;
+      continue;
+    }
+    if (!struck && it->first - last > limit) struck = last + limit;
+    if (!struck) {
+      delivered += it->second.new_bytes;
+      last = it->first;
+      limit = std::chrono::nanoseconds(request.stall_limit).count();
+      ++it;
+      continue;
+    }
+    body = std::move(it->second.body);
+    it = coming_.erase(it);
+  }
+  if (!struck) return;
+  TransferEvent failed;
+  failed.id = id;
+  failed.kind = TransferEvent::Kind::kFailed;
+  failed.time_ns = *struck;
+  failed.failure.message = "nothing came in time";
+  failed.failure.retryable = true;
+  body.resize(std::min(body.size(), delivered));
+  failed.body = std::move(body);
+  coming_.emplace(*struck, std::move(failed));
+}
+
 void MemoryTransport::cancel(TransferId id) {
   std::erase_if(coming_, [&](const auto& entry) { return entry.second.id == id; });
+}
+
+std::vector<std::byte> MemoryTransport::stop(TransferId id) {
+  std::vector<std::byte> body;
+  for (auto& [time, event] : coming_) {
+    if (event.id == id && event.kind != TransferEvent::Kind::kHeaders) body = std::move(event.body);
+  }
+  body.resize(std::min(body.size(), delivered_[id]));
+  cancel(id);
+  return body;
 }
 
 std::vector<TransferEvent> MemoryTransport::poll(std::chrono::nanoseconds max_wait) {
@@ -50,6 +99,7 @@ std::vector<TransferEvent> MemoryTransport::poll(std::chrono::nanoseconds max_wa
   now_ns_ = std::max(now_ns_, next);
   while (!coming_.empty() && coming_.begin()->first <= now_ns_) {
     events.push_back(std::move(coming_.begin()->second));
+    delivered_[events.back().id] += events.back().new_bytes;
     coming_.erase(coming_.begin());
   }
   return events;

@@ -19,6 +19,9 @@ class MemoryTransport final : public Transport {
     std::chrono::nanoseconds first_byte{1'000'000};
     std::chrono::nanoseconds per_piece{1'000'000};
     size_t piece_bytes = 4096;
+    size_t pause_after = SIZE_MAX;  // of the body: then nothing comes for `pause`
+    std::chrono::nanoseconds pause{0};
+    bool hangs = false;  // after the body neither the end nor an error comes
   };
   using Handler = std::function<Response(const TransferRequest&)>;  // called by start()
 
@@ -26,6 +29,7 @@ class MemoryTransport final : public Transport {
 
   TransferId start(TransferRequest request) override;
   void cancel(TransferId id) override;
+  std::vector<std::byte> stop(TransferId id) override;
   std::vector<TransferEvent> poll(std::chrono::nanoseconds max_wait) override;
   void wake() override { woken_ = true; }  // here from the one thread only
   int64_t now_ns() const override { return now_ns_; }
@@ -36,8 +40,10 @@ class MemoryTransport final : public Transport {
 
  private:
   Handler handler_;
+  void limit_waits(TransferId id, const TransferRequest& request, int64_t start_ns);
   std::vector<TransferRequest> requests_;
   std::multimap<int64_t, TransferEvent> coming_;  // by time
+  std::map<TransferId, size_t> delivered_;        // body bytes
   int64_t now_ns_ = 1'000'000'000;
   TransferId last_id_ = 0;
   size_t most_in_flight_ = 0;

@@ -124,7 +124,7 @@ Result<Played> run(const PlayOptions& options, Inputs& inputs, player::HostKvSin
   }
   player::PlayParams params = make_params(options, inputs);
   player::CurlTransportParams connections;
-  connections.max_connections = params.connections;
+  connections.max_connections = player::transport_connections(params);
   player::CurlTransport transport(connections);
   const auto on_event = [&screen](const player::PlayEvent& event) { screen.show(event); };
   LinkMemory memory(!options.no_prior);
