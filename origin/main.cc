@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <new>
 
 #include "origin/serve_command.h"
 
@@ -19,9 +20,7 @@ int serve(const kvcast::origin::ServeOptions& options) {
   return static_cast<int>(status.error().kind);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   CLI::App app(
       "Serves a directory of files over HTTP/1.1: the origin of kvcast, and nothing else.");
   app.set_version_flag("--version", "kvcast-origin " KVCAST_VERSION);
@@ -32,8 +31,18 @@ int main(int argc, char** argv) {
     return serve(options);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    std::fputs("kvcast-origin: out of memory\n", stderr);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "kvcast-origin: %s\n", error.what());
-    return 3;
   }
+  return 3;
 }

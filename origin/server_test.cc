@@ -14,6 +14,7 @@
 
 #include "manifests/digest.h"
 #include "manifests/layout.h"
+#include "origin/http/gzip.h"
 #include "origin/testing/client.h"
 #include "origin/testing/folder.h"
 
@@ -101,6 +102,36 @@ TEST_F(ServerTest, AReplacedManifestIsNeverServedStale) {
     ASSERT_EQ(client.get("/t/public/m/chat.json", "If-None-Match: " + tag_before + "\r\n").status,
               304);
   }
+}
+
+TEST_F(ServerTest, ManifestsComePackedToWhoTakesThem) {
+  const std::string text(20'000, 'x'), path = "/t/public/m/x.json";
+  folder_.write(path.substr(1), text);
+  Client client(start());
+  const Response whole = client.get(path), packed = client.get(path, "Accept-Encoding: gzip\r\n");
+  EXPECT_EQ(whole.field("vary"), "Accept-Encoding");
+  EXPECT_EQ(packed.field("vary"), "Accept-Encoding");
+  EXPECT_EQ(whole.field("content-encoding"), "");
+  EXPECT_EQ(packed.field("content-encoding"), "gzip");
+  EXPECT_EQ(packed.body, gzip(text));
+  EXPECT_NE(packed.field("etag"), whole.field("etag"));
+  const std::string same = "If-None-Match: " + packed.field("etag") + "\r\n";
+  EXPECT_EQ(client.get(path, "Accept-Encoding: gzip\r\n" + same).status, 304);
+  EXPECT_EQ(client.get(path, same).status, 200) << "it is the other form's tag";
+  const Response part = client.get(path, "Accept-Encoding: gzip\r\nRange: bytes=3-9\r\n");
+  EXPECT_EQ(part.body, packed.body.substr(3, 7));
+  folder_.write(path.substr(1), std::string(20'000, 'y'));
+  EXPECT_EQ(client.get(path, "Accept-Encoding: gzip\r\n").body, gzip(std::string(20'000, 'y')));
+}
+
+TEST_F(ServerTest, LargeAnswersTellOfTheLink) {
+  folder_.write("file", testing::noise(300'000, 1));
+  folder_.write("small", "x");
+  Client client(start());
+  EXPECT_THAT(client.get("/file").field("cmsd-dynamic"), ::testing::StartsWith("\"kvcast\";"));
+  EXPECT_EQ(client.get("/small").field("cmsd-dynamic"), "");
+  EXPECT_NE(client.get("/small", "CMCD-Request: dl=1\r\n").field("cmsd-dynamic"), "");
+  EXPECT_THAT(client.get("/small").field("server-timing"), ::testing::StartsWith("origin;dur="));
 }
 
 TEST_F(ServerTest, HeadOptionsAndOtherMethods) {

@@ -19,6 +19,16 @@ void join(std::string& to, std::string_view value) {
   to += value;
 }
 
+// A field continued on the next line (RFC 9112 §5.2): obsolete, and read in two ways by servers in
+// a row. `lines` begins at the start of a line.
+bool has_folded_line(std::string_view lines) {
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t'; };
+  for (size_t end = lines.find('\n'); end + 1 < lines.size(); end = lines.find('\n', end + 1)) {
+    if (is_blank(lines[end + 1])) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 RequestParser::RequestParser(Request& request, const HeadLimits& limits)
@@ -34,6 +44,9 @@ size_t RequestParser::put(std::string_view bytes) {
   const size_t taken =
       basic_parser::put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
   taken_bytes_ += taken;
+  if (!error && taken > 0 && has_folded_line(bytes.substr(0, taken))) {
+    error = http::error::bad_field;
+  }
   const bool needs_more = error == http::error::need_more || (!error && !done());
   const size_t seen_bytes = taken_bytes_ + (needs_more ? bytes.size() - taken : 0);
   if (error && error != http::error::header_limit && !needs_more) {
@@ -94,6 +107,15 @@ void RequestParser::on_field_impl(http::field field, string_view name, string_vi
       return join(request_.user_agent, view(value));
     case http::field::transfer_encoding:
       request_.chunked = true;
+      if (!beast::iequals(value, "chunked")) {
+        error_status_ = 501;
+        error = http::error::bad_transfer_encoding;
+      }
+      return;
+    case http::field::content_length:
+      // Twice, even the same: whoever stands in front may believe in another one.
+      if (has_content_length_) error = http::error::bad_content_length;
+      has_content_length_ = true;
       return;
     case http::field::expect:
       request_.expects_continue = true;

@@ -26,8 +26,8 @@ class RequestParser : private boost::beast::http::basic_parser<true> {
   size_t put(std::string_view bytes);
 
   bool done() const { return is_header_done(); }
-  // 0, or the status that refuses this request (400, 414, 431, 505); then the connection cannot be
-  // used further.
+  // 0, or the status that refuses this request (400, 414, 431, 501, 505); then the connection
+  // cannot be used further.
   int error_status() const { return error_status_; }
 
  private:
@@ -52,7 +52,7 @@ class RequestParser : private boost::beast::http::basic_parser<true> {
   Request& request_;
   const HeadLimits limits_;
   size_t taken_bytes_ = 0;
-  bool has_request_line_ = false;
+  bool has_request_line_ = false, has_content_length_ = false;
   int error_status_ = 0;
 };
 

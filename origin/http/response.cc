@@ -40,6 +40,36 @@ void append_content_range(const ResponsePlan& plan, std::string& to) {
   to += "\r\n";
 }
 
+// Of a pure origin: nothing was forwarded because there is nowhere to forward to. Anything with
+// "hit" would make players take it for a cache in front of one.
+constexpr std::string_view kCacheStatus = "kvcast; fwd=bypass";
+
+void append_server_timing(double elapsed_ms, std::string& to) {
+  to += "Server-Timing: origin;dur=";
+  std::array<char, 32> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), elapsed_ms,
+                                 std::chars_format::fixed, 3)
+                       .ptr;
+  to.append(digits.data(), end);
+  to += "\r\n";
+}
+
+// CTA-5006: etp in kbit/s by hundreds, rtt in whole milliseconds.
+void append_cmsd(const LinkEstimate& link, std::string& to) {
+  const uint64_t etp = link.delivery_bytes_per_s / 12'500 * 100;
+  if (etp == 0 && link.rtt_us == 0) return;
+  to += "CMSD-Dynamic: \"kvcast\"";
+  if (etp > 0) {
+    to += ";etp=";
+    append_number(to, etp);
+  }
+  if (link.rtt_us > 0) {
+    to += ";rtt=";
+    append_number(to, (link.rtt_us + 999) / 1000);
+  }
+  to += "\r\n";
+}
+
 void append_preflight(std::string& to) {
   append_field(to, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
   append_field(to, "Access-Control-Allow-Headers",
@@ -86,6 +116,8 @@ std::string_view reason_phrase(int status) {
       return "Request Header Fields Too Large";
     case 500:
       return "Internal Server Error";
+    case 501:
+      return "Not Implemented";
     case 503:
       return "Service Unavailable";
     case 505:
@@ -130,7 +162,14 @@ void append_head(const ResponsePlan& plan, const HeadContext& context, std::stri
   if (plan.lists_methods) append_field(to, "Allow", "GET, HEAD, OPTIONS");
   append_field(to, "Access-Control-Allow-Origin", "*");
   append_field(to, "Access-Control-Expose-Headers",
-               "ETag, Content-Range, Content-Length, Age, Cache-Status, Server-Timing");
+               "ETag, Content-Range, Content-Length, Content-Encoding, Accept-Ranges, Age, Date, "
+               "Retry-After, Cache-Status, Server-Timing, CMSD-Dynamic, CMSD-Static");
+  if (plan.is_of_file) {
+    append_field(to, "Timing-Allow-Origin", "*");
+    append_field(to, "Cache-Status", kCacheStatus);
+    append_server_timing(context.elapsed_ms, to);
+    append_cmsd(context.link, to);
+  }
   if (plan.is_preflight) append_preflight(to);
   to += "\r\n";
 }

@@ -15,9 +15,10 @@ struct ResponsePlan {
   bool varies_by_encoding = false;
   uint64_t body_bytes = 0;  // Content-Length, also for HEAD
   std::optional<uint64_t>
-      body_first;         // set: the body is these bytes of the file; else it is `text`
-  std::string_view text;  // static storage
-  bool send_body = true;  // false: HEAD, 304
+      body_first;           // set: the body is these bytes of the file; else it is `text`
+  std::string_view text;    // static storage
+  bool is_of_file = false;  // says where it comes from, and what it took
+  bool send_body = true;    // false: HEAD, 304
   bool accepts_ranges = false;
   std::optional<uint64_t> range_of_bytes;  // 206, 416: the whole file's size, for Content-Range
   std::string entity_tag;                  // empty: none
@@ -29,11 +30,19 @@ struct ResponsePlan {
   std::optional<uint32_t> retry_after_s;
 };
 
+// What the kernel knows of the way to the client, for CMSD-Dynamic (CTA-5006).
+struct LinkEstimate {
+  uint64_t delivery_bytes_per_s = 0;  // 0: not known
+  uint32_t rtt_us = 0;                // 0: not known
+};
+
 // What a head needs beside its plan.
 struct HeadContext {
   bool http11 = true;  // of the request
   bool keep_alive = true;
   std::string_view date;  // an HTTP date
+  double elapsed_ms = 0;  // since the request's first byte, for Server-Timing
+  LinkEstimate link = {};
 };
 
 // An answer without a file: the status, its reason as text, never stored.

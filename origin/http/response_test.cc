@@ -39,9 +39,24 @@ TEST(Response, Whole) {
             "Cache-Control: no-cache\r\n"
             "X-Content-Type-Options: nosniff\r\n"
             "Access-Control-Allow-Origin: *\r\n"
-            "Access-Control-Expose-Headers: ETag, Content-Range, Content-Length, Age, "
-            "Cache-Status, Server-Timing\r\n"
+            "Access-Control-Expose-Headers: ETag, Content-Range, Content-Length, Content-Encoding, "
+            "Accept-Ranges, Age, Date, Retry-After, Cache-Status, Server-Timing, CMSD-Dynamic, "
+            "CMSD-Static\r\n"
             "\r\n");
+}
+
+TEST(Response, OfAFileSaysWhereItComesFromAndWhatItTook) {
+  ResponsePlan plan;
+  plan.is_of_file = plan.varies_by_encoding = true;
+  plan.content_encoding = "gzip";
+  std::string head;
+  append_head(plan, {true, true, "DATE", 1.25, {1'000'000, 7400}}, head);
+  EXPECT_THAT(head, HasSubstr("\r\nCache-Status: kvcast; fwd=bypass\r\n"));
+  EXPECT_THAT(head, HasSubstr("\r\nServer-Timing: origin;dur=1.250\r\n"));
+  EXPECT_THAT(head, HasSubstr("\r\nCMSD-Dynamic: \"kvcast\";etp=8000;rtt=8\r\n"));
+  EXPECT_THAT(head, HasSubstr("\r\nVary: Accept-Encoding\r\n"));
+  EXPECT_THAT(head, HasSubstr("\r\nContent-Encoding: gzip\r\n"));
+  EXPECT_THAT(head_of(plan), Not(HasSubstr("CMSD-Dynamic:")));
 }
 
 TEST(Response, ContentRange) {
@@ -72,7 +87,7 @@ TEST(Response, NoLengthWithoutContent) {
 }
 
 TEST(Response, PlainAnswers) {
-  for (const int status : {400, 404, 405, 408, 412, 413, 414, 416, 431, 500, 503, 505}) {
+  for (const int status : {400, 404, 405, 408, 412, 413, 414, 416, 431, 500, 501, 503, 505}) {
     const ResponsePlan plan = plain_answer(status);
     const std::string head = head_of(plan);
     EXPECT_THAT(head, StartsWith("HTTP/1.1 " + std::to_string(status) + " " +

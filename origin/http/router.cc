@@ -92,6 +92,7 @@ Route route(const Request& request, const RoutePolicy& policy) {
 
 ResponsePlan plan_file(const Request& request, const FileFacts& file, int64_t now_s) {
   ResponsePlan plan;
+  plan.is_of_file = true;
   plan.content_type = file.content_type;
   plan.content_encoding = file.content_encoding;
   plan.varies_by_encoding = file.varies_by_encoding;

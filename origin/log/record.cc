@@ -4,7 +4,6 @@
 #include <array>
 #include <charconv>
 #include <chrono>
-#include <cstdio>
 
 namespace kvcast::origin {
 namespace {
@@ -56,20 +55,36 @@ void append_number(std::string_view key, Number number, std::string& to, Format.
   to.append(digits.data(), end);
 }
 
+void append_digits(unsigned number, size_t width, std::string& to) {
+  to.append(width, '0');
+  for (auto digit = to.rbegin(); number > 0; ++digit, number /= 10) {
+    *digit = static_cast<char>('0' + number % 10);
+  }
+}
+
 void append_time(int64_t unix_ms, std::string& to) {
   using namespace std::chrono;
   const sys_time<milliseconds> time{milliseconds{unix_ms}};
   const sys_days midnight = floor<days>(time);
   const year_month_day date{midnight};
-  const hh_mm_ss clock{time - midnight};
-  std::array<char, 64> text;
-  const int length = std::snprintf(
-      text.data(), text.size(), "%04d-%02u-%02uT%02d:%02d:%02d.%03dZ",
-      static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-      static_cast<unsigned>(date.day()), static_cast<int>(clock.hours().count()),
-      static_cast<int>(clock.minutes().count()), static_cast<int>(clock.seconds().count()),
-      static_cast<int>(clock.subseconds().count()));
-  append_string({text.data(), static_cast<size_t>(length)}, to);
+  const auto ms = static_cast<unsigned>((time - midnight).count());
+  const struct {
+    unsigned number;
+    size_t width;
+    char after;
+  } parts[] = {{static_cast<unsigned>(static_cast<int>(date.year())), 4, '-'},
+               {static_cast<unsigned>(date.month()), 2, '-'},
+               {static_cast<unsigned>(date.day()), 2, 'T'},
+               {ms / 3'600'000, 2, ':'},
+               {ms / 60'000 % 60, 2, ':'},
+               {ms / 1000 % 60, 2, '.'},
+               {ms % 1000, 3, 'Z'}};
+  to += '"';
+  for (const auto& part : parts) {
+    append_digits(part.number, part.width, to);
+    to += part.after;
+  }
+  to += '"';
 }
 
 }  // namespace

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "origin/net/link_estimate.h"
+
 namespace kvcast::origin {
 namespace {
 
@@ -163,6 +165,10 @@ asio::awaitable<void> Connection::sleep_until(Clock::time_point when) {
 bool Connection::is_peer_gone() {
   pollfd peer{socket_.native_handle(), POLLRDHUP, 0};
   return ::poll(&peer, 1, 0) > 0;
+}
+
+LinkEstimate Connection::link_estimate() {
+  return estimate_link(socket_.native_handle());
 }
 
 asio::awaitable<void> Connection::linger() {

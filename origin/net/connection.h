@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "origin/http/response.h"
 #include "origin/net/asio.h"
 #include "origin/pace/token_bucket.h"
 
@@ -43,6 +44,9 @@ class Connection {
   asio::awaitable<bool> send_file(int file, uint64_t first, uint64_t bytes);
   uint64_t sent_bytes() const { return sent_bytes_; }  // of this response
   std::optional<Clock::time_point> first_sent_at() const { return first_sent_at_; }
+
+  // As the kernel sees it now (TCP_INFO).
+  LinkEstimate link_estimate();
 
   // Says that nothing more is coming, and waits shortly for the peer to say so too: closing with
   // bytes unread would reset the connection and could destroy a response under way.

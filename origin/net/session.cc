@@ -24,6 +24,9 @@ constexpr size_t kIdleBufferBytes = 1024;
 // Bodies up to this size leave with their head, by one copy and one call.
 constexpr uint64_t kSmallBodyBytes = 16384;
 
+// Smaller answers tell of the link only to clients that speak CMCD.
+constexpr uint64_t kMinEstimatedBytes = 65536;
+
 double ms_between(Clock::time_point from, Clock::time_point to) {
   return std::chrono::duration<double, std::milli>(to - from).count();
 }
@@ -200,7 +203,12 @@ asio::awaitable<bool> Session::send(const Answer& reply, bool keep_alive) {
   connection_.begin_response(reply.paced);
   std::string& out = local_.out;
   out.clear();
-  append_head(plan, HeadContext{request_.http11, keep_alive, local_.dates.now()}, out);
+  HeadContext context{request_.http11, keep_alive, local_.dates.now(),
+                      ms_between(started_, Clock::now())};
+  if (plan.body_bytes >= kMinEstimatedBytes || !request_.cmcd.empty()) {
+    context.link = connection_.link_estimate();
+  }
+  append_head(plan, context, out);
   head_bytes_ = out.size();
   bool has_file_body = false;
   if (plan.send_body && !plan.body_first) {

@@ -49,7 +49,8 @@ class Worker {
   Shared& shared_;
   Local local_;
   Sessions sessions_;  // before io_: the loop's destruction ends what still runs
-  asio::io_context io_{1};
+  // Its sockets and timers are touched by the worker's thread only, so they need no locks.
+  asio::io_context io_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
   tcp::acceptor acceptor_{io_};
   asio::steady_timer ticker_{io_};
   size_t refusing_ = 0;
