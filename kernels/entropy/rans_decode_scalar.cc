@@ -56,13 +56,16 @@ Check RansDecoder::decode_run(SlotsOf slots_of, uint32_t lanes, std::span<uint8_
   size_t word = word_;
   const auto run_steps = [&](uint32_t step_lanes, size_t i) {
     for (; i < symbols.size() && word_count_ - word >= step_lanes; i += step_lanes) {
+#pragma GCC unroll 8
       for (uint32_t lane = 0; lane < step_lanes; ++lane) {
         const Slot slot = slots_of(i + lane)[states[lane] % kSlots];
         const uint32_t x = advance(states[lane], slot);
         symbols[i + lane] = slot.symbol();
-        const bool refill = x < kStateLow;
-        states[lane] = refill ? x << kWordBits | load_word(words, word) : x;
-        word += refill;
+        // Written without a jump, which would be mispredicted.
+        const uint32_t refilled = x << kWordBits | load_word(words, word);
+        const uint32_t refill = 0u - (x < kStateLow ? 1u : 0u);
+        states[lane] = x ^ ((x ^ refilled) & refill);
+        word += refill & 1;
       }
     }
     return i;

@@ -15,18 +15,45 @@ Check BaseDecoder::next_group() {
   return {};
 }
 
-Check BaseDecoder::decode(const ClassTables& tables, uint32_t lanes, std::span<int32_t> values) {
-  symbols_.resize(values.size());
+Check BaseDecoder::decode_symbols(const ClassTables& tables, uint32_t lanes, size_t count) {
+  symbols_.resize(count);
   if (Check check = walker_.decoder().decode(tables.base, lanes, symbols_); !check)
     return walker_.at(check.fault());
-  for (size_t i = 0; i < values.size(); ++i) values[i] = symbols_[i] - tables.largest();
-  for (size_t i = 0; i < values.size(); ++i) {
-    const void* found = std::memchr(symbols_.data() + i, tables.escape(), values.size() - i);
+  return {};
+}
+
+// place(i, value) for each symbol that is an escape.
+template <typename Place>
+Check BaseDecoder::take_escapes(uint8_t escape, Place place) {
+  for (size_t i = 0; i < symbols_.size(); ++i) {
+    const void* found = std::memchr(symbols_.data() + i, escape, symbols_.size() - i);
     if (!found) break;
     i = static_cast<size_t>(static_cast<const uint8_t*>(found) - symbols_.data());
-    if (Check check = take_escape(values[i]); !check) return check;
+    int32_t value = 0;
+    if (Check check = take_escape(value); !check) return check;
+    place(i, value);
   }
   return {};
+}
+
+Check BaseDecoder::decode(const ClassTables& tables, uint32_t lanes, std::span<int32_t> values) {
+  if (Check check = decode_symbols(tables, lanes, values.size()); !check) return check;
+  for (size_t i = 0; i < values.size(); ++i) values[i] = symbols_[i] - tables.largest();
+  return take_escapes(tables.escape(), [&](size_t i, int32_t value) { values[i] = value; });
+}
+
+Check BaseDecoder::decode(const ClassTables& tables, uint32_t lanes,
+                          const Reconstruction& reconstruction, std::span<const uint16_t> of_symbol,
+                          uint32_t steps, uint16_t* coefficients, size_t row) {
+  if (Check check = decode_symbols(tables, lanes, size_t{steps} * lanes); !check) return check;
+  const uint8_t* symbol = symbols_.data();
+  for (uint32_t step = 0; step < steps; ++step) {
+    for (uint32_t lane = 0; lane < lanes; ++lane)
+      coefficients[step * row + lane] = of_symbol[*symbol++];
+  }
+  return take_escapes(tables.escape(), [&](size_t i, int32_t value) {
+    reconstruct(reconstruction, {&value, 1}, {coefficients + i / lanes * row + i % lanes, 1});
+  });
 }
 
 Check BaseDecoder::take_escape(int32_t& value) {

@@ -12,6 +12,7 @@
 #include "kernels/fault.h"
 #include "kernels/plane/reader.h"
 #include "kernels/plane/tables.h"
+#include "kernels/quantise/quantiser.h"
 
 namespace kvcast::kernels {
 
@@ -22,11 +23,19 @@ class BaseDecoder {
       : base_(&base), walker_(base.table.streams), largest_escape_(largest_escape) {}
 
   Check next_group();  // a group that is not empty
-  Check decode(const ClassTables& tables, uint32_t lanes,
-               std::span<int32_t> values);  // [steps][lanes]
+  // values: [steps][lanes].
+  Check decode(const ClassTables& tables, uint32_t lanes, std::span<int32_t> values);
+  // The coefficients of the values instead, [steps] rows of lanes, `row` elements apart.
+  // of_symbol: of every symbol but the escape.
+  Check decode(const ClassTables& tables, uint32_t lanes, const Reconstruction& reconstruction,
+               std::span<const uint16_t> of_symbol, uint32_t steps, uint16_t* coefficients,
+               size_t row);
   Check finish() const;
 
  private:
+  Check decode_symbols(const ClassTables& tables, uint32_t lanes, size_t count);
+  template <typename Place>
+  Check take_escapes(uint8_t escape, Place place);
   Check take_escape(int32_t& value);
   Check check_escapes_used() const;
 

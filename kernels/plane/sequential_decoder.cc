@@ -1,6 +1,7 @@
 #include "kernels/plane/sequential_decoder.h"
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #include "kernels/plane/group_decoder.h"
@@ -28,10 +29,21 @@ struct SectionDecoder {
   std::vector<int32_t> values;
   std::vector<uint16_t> run;
 
+  Reconstruction reconstruction(uint32_t g) const {
+    const ScaleClass& scale_class = codec.profile().classes[base_view.scale_class[g]];
+    return {shape.codec->step, shape.codec->rounding, dropped_bits,
+            scale_class.reconstruction[passes.size()]};
+  }
+
   bool all_empty(uint32_t g) const {
     return base_view.table.empty[g] &&
            std::all_of(passes.begin(), passes.end(),
                        [&](const PlanePass& pass) { return pass.decoder.empty(g); });
+  }
+
+  void clear(uint32_t g, std::span<uint16_t> to) const {
+    for (uint32_t t = 0; t < shape.coded_tokens; ++t)
+      std::fill_n(to.data() + index(g, t), shape.lanes(g), uint16_t{0});
   }
 
   Check begin_group(uint32_t g) {
@@ -66,24 +78,42 @@ struct SectionDecoder {
     return {};
   }
 
-  // to: [coded token][coefficient], zeros.
+  // to: [coded token][coefficient].
   Check decode_group(uint32_t g, std::span<uint16_t> to) {
+    if (passes.empty()) return decode_lone_base(g, to);
     const uint32_t lanes = shape.lanes(g);
-    const ScaleClass& scale_class = codec.profile().classes[base_view.scale_class[g]];
-    const Reconstruction reconstruction{shape.codec->step, shape.codec->rounding, dropped_bits,
-                                        scale_class.reconstruction[passes.size()]};
     for (uint32_t first = 0; first < shape.coded_tokens; first += kRunTokens) {
       const uint32_t count = std::min(kRunTokens, shape.coded_tokens - first);
       values.resize(size_t{count} * lanes);
       run.resize(values.size());
       if (Check check = decode_run(g); !check) return check;
-      reconstruct(reconstruction, values, run);
-      for (uint32_t t = 0; t < count; ++t) {
-        std::copy_n(run.data() + size_t{t} * lanes, lanes,
-                    to.data() + size_t{first + t} * shape.coefficients + size_t{g} * kLanes);
+      reconstruct(reconstruction(g), values, run);
+      for (uint32_t t = 0; t < count; ++t)
+        std::copy_n(run.data() + size_t{t} * lanes, lanes, to.data() + index(g, first + t));
+    }
+    return {};
+  }
+
+  // A value's coefficient is a constant of the class.
+  Check decode_lone_base(uint32_t g, std::span<uint16_t> to) {
+    const ClassTables& tables = codec.tables().classes[base_view.scale_class[g]];
+    values.resize(tables.base.alphabet());
+    run.resize(values.size());
+    std::iota(values.begin(), values.end(), -tables.largest());
+    reconstruct(reconstruction(g), values, run);
+    for (uint32_t first = 0; first < shape.coded_tokens; first += kRunTokens) {
+      const uint32_t count = std::min(kRunTokens, shape.coded_tokens - first);
+      if (Check check = base.decode(tables, shape.lanes(g), reconstruction(g), run, count,
+                                    to.data() + index(g, first), shape.coefficients);
+          !check) {
+        return in_plane(0, check.fault());
       }
     }
     return {};
+  }
+
+  size_t index(uint32_t g, uint32_t token) const {
+    return size_t{token} * shape.coefficients + size_t{g} * kLanes;
   }
 
   Check finish() const {
@@ -105,9 +135,11 @@ Check decode_sequentially(const Codec& codec, const SectionShape& shape,
                          {},          {}};
   for (const PassView& pass : planes.passes)
     decoder.passes.push_back({pass.plane, PassDecoder(pass.table)});
-  std::fill(coefficients.begin(), coefficients.end(), uint16_t{0});
   for (const uint32_t g : planes.base.coding_order) {
-    if (decoder.all_empty(g)) continue;
+    if (decoder.all_empty(g)) {
+      decoder.clear(g, coefficients);
+      continue;
+    }
     if (Check check = decoder.begin_group(g); !check) return check;
     if (Check check = decoder.decode_group(g, coefficients); !check) return check;
   }
