@@ -65,6 +65,24 @@ std::vector<Input> inputs() {
        }},
       {"one symbol", 64, 64, {1, 0}, [](std::mt19937&, uint32_t, uint32_t) { return 3.0; }},
       {"nothing but zeros", 64, 64, {1, 0}, [](std::mt19937&, uint32_t, uint32_t) { return 0.0; }},
+      {"more passes than are fused", 200, 320, {6, 3, 0}, of_scale(60)},
+      {"many passes, wide escapes", 120, 160, {5, 1, 0}, of_scale(3e5)},
+      {"many passes, empty parts",
+       90,
+       224,
+       {6, 5, 4, 0},
+       [](std::mt19937& random, uint32_t, uint32_t channel) {
+         return channel / 32 % 3 == 0 ? 0.0 : laplace(random, channel / 32 % 3 == 1 ? 4 : 200);
+       }},
+      {"lone base with escapes",
+       300,
+       256,
+       {0},
+       [](std::mt19937& random, uint32_t, uint32_t channel) {
+         return laplace(random, channel / 64 % 2 == 0 ? 8 : 40);
+       }},
+      {"two tokens", 2, 96, {3, 2, 1, 0}, of_scale(30)},
+      {"three tokens", 3, 96, {3, 2, 1, 0}, of_scale(30)},
       {"one token", 1, 256, {2, 1, 0}, of_scale(10)},
       {"one level", 333, 192, {0}, of_scale(2)},
       {"planes without passes", 100, 128, {1, 1, 0, 0}, of_scale(5)},

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
+#include <vector>
 
-#include "kernels/plane/tables.h"
+#include "kernels/quantise/quantiser.h"
 
 namespace kvcast::kernels {
 namespace {
@@ -38,14 +40,16 @@ Check refine_values(const std::array<AliasTable, 3>& tables, uint32_t lanes, Par
 
 }  // namespace
 
-Check decode_narrow_group(const Codec& codec, const SectionShape& shape, uint8_t scale_class,
-                          Walk& walk, SectionValues& section, std::span<uint16_t> coefficients) {
-  const uint32_t g = walk.group(), lanes = shape.lanes(g);
-  const ClassTables& tables = codec.tables().classes[scale_class];
-  std::vector<int32_t> values(size_t{shape.coded_tokens} * lanes);
+Check decode_narrow_group(SectionDecoding& section, Walk& walk) {
+  const uint32_t g = walk.group(), lanes = section.shape.lanes(g);
+  const uint8_t scale_class = section.class_of(g);
+  const ClassTables& tables = section.tables_of(g);
+  std::vector<int32_t> values(size_t{section.steps()} * lanes);
   if (PartStream* const base = walk.stream(0)) {
-    if (Check check = decode_base(tables, scale_class, lanes, *base, section, values); !check)
+    if (Check check = decode_base(tables, scale_class, lanes, *base, section.values, values);
+        !check) {
       return check;
+    }
   }
   for (size_t part = 1; part < walk.parts(); ++part) {
     PartStream* const stream = walk.stream(part);
@@ -57,10 +61,10 @@ Check decode_narrow_group(const Codec& codec, const SectionShape& shape, uint8_t
     }
   }
   std::vector<uint16_t> bf16(values.size());
-  reconstruct(section.reconstruction(scale_class), values, bf16);
-  for (uint32_t t = 0; t < shape.coded_tokens; ++t) {
+  reconstruct(section.values.reconstruction(scale_class), values, bf16);
+  for (uint32_t t = 0; t < section.steps(); ++t) {
     std::copy_n(bf16.data() + size_t{t} * lanes, lanes,
-                coefficients.data() + size_t{t} * shape.coefficients + size_t{g} * kLanes);
+                section.coefficients_of(g) + t * section.row());
   }
   return {};
 }

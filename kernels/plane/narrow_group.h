@@ -1,21 +1,12 @@
 // A channel group of fewer than 32 lanes, the last one: decoded by scalar functions.
 #pragma once
 
-#include <cstdint>
-#include <span>
-#include <vector>
-
 #include "kernels/fault.h"
-#include "kernels/plane.h"
-#include "kernels/plane/section_shape.h"
-#include "kernels/plane/section_values.h"
-#include "kernels/plane/section_walks.h"
+#include "kernels/plane/section_decoding.h"
 
 namespace kvcast::kernels {
 
-// The group that `walk` stands at; moves its cursors, but not the walk. coefficients: of the whole
-// section.
-Check decode_narrow_group(const Codec& codec, const SectionShape& shape, uint8_t scale_class,
-                          Walk& walk, SectionValues& section, std::span<uint16_t> coefficients);
+// The group that `walk` stands at; moves its cursors, but not the walk.
+Check decode_narrow_group(SectionDecoding& section, Walk& walk);
 
 }  // namespace kvcast::kernels

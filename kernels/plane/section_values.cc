@@ -13,7 +13,6 @@ namespace {
 constexpr uint16_t kEscapedCoefficient = 0x7FFF;  // a NaN, which no coefficient is
 constexpr uint16_t kEscapedInteger = 0x8000;      // larger than any value in 16 bits
 constexpr size_t kReadAheadValues = 64;
-constexpr int32_t kStandIn = 2;
 
 ValueForm form_for(size_t passes) {
   if (passes == 0) return ValueForm::kCoefficients;

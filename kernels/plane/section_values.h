@@ -48,8 +48,8 @@ class SectionValues {
   // After a group. Fault: more escapes than the stream's entry says, or fewer where it ended.
   Check check_escapes(const PartStream& stream) const;
 
-  // A value too large for its form: in the values, 2 with its sign stands in for it and collects
-  // its bits.
+  // A value too large for its form: kStandIn with its sign stands in for it and collects its bits.
+  static constexpr int32_t kStandIn = 2;
   bool is_outlier(int32_t value) const { return value < -largest_ || value > largest_; }
   bool any_outlier() const { return any_outlier_; }
 

@@ -12,7 +12,6 @@
 #include "kernels/entropy/rans.h"
 #include "kernels/fault.h"
 #include "kernels/plane/section_planes.h"
-#include "kernels/plane/section_shape.h"
 
 namespace kvcast::kernels {
 
@@ -59,8 +58,7 @@ class Walk {
 // Everything points into `planes`, which must outlive this; it must not move.
 class SectionWalks {
  public:
-  SectionWalks(const SectionShape& shape, const SectionPlanes& planes)
-      : shape_(&shape), planes_(&planes) {}
+  explicit SectionWalks(const SectionPlanes& planes) : planes_(&planes) {}
   SectionWalks(const SectionWalks&) = delete;
 
   Check open();  // Fault: a stream that cannot begin
@@ -71,7 +69,6 @@ class SectionWalks {
   Check open_part(size_t plane, const StreamTable& table);
   void make_walks();
 
-  const SectionShape* shape_;
   const SectionPlanes* planes_;
   std::vector<std::vector<std::byte>> copies_;  // of streams too close to their section's end
   Parts parts_;
