@@ -41,8 +41,8 @@ struct Rope {
 };
 inline constexpr uint8_t kNoRope = 0xFF;
 
-// A dense orthonormal block of a transform: components = basis * normalised channels
-// [first_channel, +width).
+// A dense block of a transform: normalised channels [first_channel, +width) = basis^T * components.
+// Orthonormal rows, unless calibration fitted them to error weights.
 struct TransformBlock {
   uint32_t first_channel = 0;  // in the section's concatenation of layers, heads, dims
   uint32_t width = 0;

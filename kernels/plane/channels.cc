@@ -98,7 +98,7 @@ class Loader {
         dtype_(dtype),
         layers_(layers),
         ropes_(shape, kernels.ropes),
-        transform_(*shape.codec, kernels_) {}
+        transform_(*shape.codec, kernels_, kernels.bases.of(*shape.codec)) {}
 
   // Coded tokens [first, first + count) to their places in [channel group][coded token][lane].
   Check load(uint32_t first, uint32_t count, std::span<float> all) {
@@ -198,7 +198,8 @@ class Storer {
 
 ChannelKernels::ChannelKernels(const Profile& profile, Implementation implementation)
     : transform(&transform_kernels(implementation)),
-      ropes(profile.ropes.begin(), profile.ropes.end()) {}
+      ropes(profile.ropes.begin(), profile.ropes.end()),
+      bases(profile) {}
 
 Checked<std::vector<float>> load_coefficients(const ChannelKernels& kernels,
                                               const SectionShape& shape, DType dtype,

@@ -11,16 +11,18 @@
 #include "kernels/implementation.h"
 #include "kernels/plane/section_shape.h"
 #include "kernels/rope.h"
+#include "kernels/transform/analysis_basis.h"
 #include "kernels/transform/column_kernels.h"
 
 namespace kvcast::kernels {
 
-// What this takes beside the section: kernels, and the angles of every RoPE of the profile, which
-// must outlive it. Immutable.
+// What this takes beside the section: kernels, the angles of every RoPE of the profile, which must
+// outlive it, and the bases that encoders use. Immutable.
 struct ChannelKernels {
   ChannelKernels(const Profile& profile, Implementation implementation);
   const TransformKernels* transform;
   std::vector<RopeAngles> ropes;
+  AnalysisBases bases;
 };
 
 // All coefficients of a section, [channel group][coded token][lane]: group g begins at 32 g T. The

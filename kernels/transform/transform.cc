@@ -9,12 +9,12 @@ constexpr size_t kIdentityStep = 128;  // channels
 
 }  // namespace
 
-ForwardTransform::ForwardTransform(const SectionCodec& codec, const ColumnKernels& kernels)
-    : codec_(codec), kernels_(kernels), channels_(codec.mean.size() * kColumnTokens) {
-  for (const TransformBlock& block : codec.blocks) {
-    std::vector<float>& basis = bases_.emplace_back(block.basis.size());
-    kernels.widen_bf16(block.basis.data(), basis.size(), basis.data());
-  }
+ForwardTransform::ForwardTransform(const SectionCodec& codec, const ColumnKernels& kernels,
+                                   std::span<const std::vector<float>> bases)
+    : codec_(codec),
+      kernels_(kernels),
+      bases_(bases),
+      channels_(codec.mean.size() * kColumnTokens) {
   if (!codec.blocks.empty()) components_.resize(codec.order.size() * kColumnTokens);
   const float* const components = codec.blocks.empty() ? channels_.data() : components_.data();
   for (const uint32_t component : codec.order)

@@ -18,7 +18,9 @@ namespace kvcast::kernels {
 // Operations happen in one fixed order, token by token, so that packing is deterministic.
 class ForwardTransform {
  public:
-  ForwardTransform(const SectionCodec& codec, const ColumnKernels& kernels);
+  // `bases`: kernels/transform/analysis_basis.h; they must outlive it.
+  ForwardTransform(const SectionCodec& codec, const ColumnKernels& kernels,
+                   std::span<const std::vector<float>> bases);
 
   // [width] columns to fill, RoPE undone; normalise() those filled, then run().
   std::span<float> channels();
@@ -30,7 +32,7 @@ class ForwardTransform {
  private:
   const SectionCodec& codec_;
   const ColumnKernels& kernels_;
-  std::vector<std::vector<float>> bases_;  // [block]: fp32, [rank][width]
+  std::span<const std::vector<float>> bases_;  // [block]: [rank][width]
   std::vector<float> channels_, components_;
   std::vector<const float*> coded_;
 };

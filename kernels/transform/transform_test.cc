@@ -9,6 +9,7 @@
 #include "kernels/dtype.h"
 #include "kernels/implementation/transform_kernels.h"
 #include "kernels/profile/random_profile.h"
+#include "kernels/transform/analysis_basis.h"
 
 namespace kvcast::kernels {
 namespace {
@@ -49,7 +50,8 @@ std::vector<float> forward(const SectionCodec& codec, std::span<const float> cha
   const size_t width = codec.mean.size(), coded = codec.order.size();
   const size_t tokens = channels.size() / width;
   std::vector<float> coefficients(tokens * coded);
-  ForwardTransform transform(codec, kernels);
+  const auto bases = analysis_bases(codec);
+  ForwardTransform transform(codec, kernels, bases);
   for (size_t begin = 0; begin < tokens; begin += kColumnTokens) {
     const size_t count = std::min(kColumnTokens, tokens - begin);
     for (size_t i = 0; i < count * width; ++i)
