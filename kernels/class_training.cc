@@ -13,23 +13,15 @@
 
 namespace kvcast::kernels {
 
-struct ClassTraining::Section {
-  struct Position {
-    explicit Position(uint32_t passes) : statistics(passes) {}
-    ClassStatistics statistics;
-    double nonzero = 0;
-  };
-  std::vector<Position> positions;
-};
-
 ClassTraining::ClassTraining(const Profile& profile)
-    : profile_(profile), passes_(profile.passes()) {
+    : profile_(profile),
+      passes_(profile.passes()),
+      kernels_(std::make_unique<ChannelKernels>(profile, default_implementation())) {
   for (const SectionCodec& codec : profile.sections) {
     if (codec.drop_bits.front() != passes_) {
       throw std::invalid_argument("class training: sections that drop different numbers of bits");
     }
-    Section& section = sections_.emplace_back();
-    section.positions.assign(codec.coefficients(), Section::Position(passes_));
+    sections_.emplace_back(codec.coefficients(), ClassStatistics(passes_));
   }
 }
 
@@ -39,47 +31,38 @@ Check ClassTraining::add(uint32_t group, Side side, TokenRange tokens, DType dty
                          std::span<const TensorView> layers) {
   const auto shape = shape_of_section(profile_, group, side, tokens);
   if (!shape) return shape.fault();
-  const auto y = load_coefficients(*shape, dtype, layers);
+  const auto y = load_coefficients(*kernels_, *shape, dtype, layers);
   if (!y) return y.fault();
   const SectionCodec& codec = *shape->codec;
-  Section& section = sections_[2 * group + static_cast<uint32_t>(side)];
+  std::vector<ClassStatistics>& section = sections_[2 * group + static_cast<uint32_t>(side)];
   std::vector<float> column(shape->coded_tokens);
   for (uint32_t position = 0; position < shape->coefficients; ++position) {
     const uint32_t g = position / kLanes, lanes = shape->lanes(g);
     const float* from = y->data() + size_t{g} * kLanes * shape->coded_tokens + position % kLanes;
     for (size_t t = 0; t < column.size(); ++t) column[t] = from[t * lanes];
-    Section::Position& to = section.positions[position];
-    to.statistics.add(symbol_statistics(column, codec.step, codec.rounding, passes_), 1);
-    const float first = codec.step * (1 - codec.rounding);  // the smallest magnitude coded as 1
-    to.nonzero += static_cast<double>(std::count_if(
-        column.begin(), column.end(), [first](float v) { return v >= first || v <= -first; }));
+    section[position].add(symbol_statistics(column, codec.step, codec.rounding, passes_), 1);
   }
   return {};
 }
 
-double ClassTraining::activity(uint32_t group, Side side, uint32_t position) const {
-  const Section::Position& at =
-      sections_[2 * group + static_cast<uint32_t>(side)].positions[position];
-  const double total = at.statistics.total();
-  return total > 0 ? at.nonzero / total : 0;
-}
-
-TrainedClasses ClassTraining::train(std::span<const std::vector<uint32_t>> kept,
-                                    size_t most_fitted) const {
+TrainedClasses ClassTraining::train(size_t most_fitted) const {
   const std::vector<ClassStatistics> family =
       parametric_statistics(passes_, profile_.sections.front().rounding);
+  TrainedClasses trained;
   std::vector<ClassStatistics> groups;
   std::vector<size_t> section_of;
   for (size_t s = 0; s < sections_.size(); ++s) {
-    for (size_t i = 0; i < kept[s].size(); ++i) {
+    double& bound = trained.section_bound_bits.emplace_back();
+    for (size_t i = 0; i < sections_[s].size(); ++i) {
       if (i % kLanes == 0) {
         groups.emplace_back(passes_);
         section_of.push_back(s);
       }
-      groups.back().add(sections_[s].positions[kept[s][i]].statistics, 1);
+      const ClassStatistics& statistics = sections_[s][i];
+      groups.back().add(statistics, 1);
+      bound += CodeLengths(build_class(statistics)).bits(statistics);
     }
   }
-  TrainedClasses trained;
   for (const ClassStatistics& member : family) trained.classes.push_back(build_class(member));
   for (ScaleClass& fitted : train_classes(groups, family, most_fitted)) {
     trained.classes.push_back(std::move(fitted));

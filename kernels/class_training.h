@@ -13,10 +13,14 @@
 
 namespace kvcast::kernels {
 
+struct ChannelKernels;   // kernels/plane/channels.h
+struct ClassStatistics;  // kernels/statistics/class_statistics.h
+
 struct TrainedClasses {
   std::vector<ScaleClass> classes;  // a family that covers what may come, then the fitted
-  // [2 * group + side]: bits that all planes of the added tokens cost, streams' states excluded.
-  std::vector<double> section_bits;
+  // [2 * group + side]: bits that all planes of the added tokens cost, streams' states excluded;
+  // and what they would cost if every coefficient had tables of its own.
+  std::vector<double> section_bits, section_bound_bits;
 };
 
 // Memory: about 600 bytes a coefficient of the profile. One thread at a time.
@@ -32,19 +36,15 @@ class ClassTraining {
   Check add(uint32_t group, Side side, TokenRange tokens, DType dtype,
             std::span<const TensorView> layers);
 
-  // Share of the elements added at a coded position whose finest value is not 0.
-  double activity(uint32_t group, Side side, uint32_t position) const;
-
-  // kept[2 * group + side]: the coded positions that stay, in their new order; channel groups are
-  // made of these. At most `most_fitted` fitted classes, fewer where data is short; the family and
-  // they must fit kMaxClasses together (40 always do).
-  TrainedClasses train(std::span<const std::vector<uint32_t>> kept, size_t most_fitted) const;
+  // At most `most_fitted` fitted classes, fewer where data is short; the family and they must fit
+  // kMaxClasses together (40 always do).
+  TrainedClasses train(size_t most_fitted) const;
 
  private:
-  struct Section;
   const Profile& profile_;
   uint32_t passes_;
-  std::vector<Section> sections_;  // [2 * group + side]
+  std::unique_ptr<const ChannelKernels> kernels_;
+  std::vector<std::vector<ClassStatistics>> sections_;  // [2 * group + side][coded position]
 };
 
 }  // namespace kvcast::kernels

@@ -1,17 +1,17 @@
 #include "packager/calibrate.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <utility>
 
 #include "kernels/class_training.h"
 #include "kernels/coefficients.h"
 #include "packager/calibrate/cache_set.h"
 #include "packager/calibrate/covariance.h"
+#include "packager/calibrate/plan.h"
+#include "packager/calibrate/ranks.h"
 #include "packager/calibrate/section_fit.h"
+#include "packager/profile_object.h"
 
 namespace kvcast::packager {
 namespace {
@@ -24,6 +24,10 @@ using manifests::Result;
 using manifests::Status;
 
 constexpr double kLeastSensitivity = 1e-4;  // beside the largest: a measured 0 is noise
+// Of the mean weight, added to every direction: measured weights have directions that look free and
+// are not.
+constexpr double kIsotropicShare = 0.1;
+constexpr uint64_t kClassesBytes = 64 * 160;  // more than the classes of a profile take
 constexpr Side kSides[] = {Side::kKey, Side::kValue};
 
 class Calibration {
@@ -33,8 +37,12 @@ class Calibration {
       : params_(params), caches_(caches), progress_(progress), stop_(std::move(stop)) {}
 
   Status run() {
-    if (Status checked = prepare(); !checked.ok()) return checked;
-    if (Status fitted = fit(); !fitted.ok()) return fitted;
+    if (Status checked = check_params(params_, caches_); !checked.ok()) return checked;
+    auto planned = plan_profile(params_, caches_);
+    if (!planned.ok()) return planned.error();
+    report_.profile = std::move(*planned);
+    if (Status analysed = analyse(); !analysed.ok()) return analysed;
+    fit();
     if (Status trained = train(); !trained.ok()) return trained;
     if (const kernels::Check valid = validate(report_.profile); !valid) {
       return Error{ErrorKind::kCorrupt, "calibration: " + valid.fault().what};
@@ -44,16 +52,14 @@ class Calibration {
   CalibrateReport take() { return std::move(report_); }
 
  private:
-  // A profile whose coefficients are the channels as they are.
-  Status prepare();
-  Status check_params() const;
-  Status fit();
+  template <typename Use>
+  Status for_each_section(Use use);
+  Status analyse();
+  void fit();
   Status train();
   std::vector<double> layer_weights(const kernels::LayerGroup& group, Side side) const;
-  // [2 * group + side]: which components stay.
-  std::vector<std::vector<bool>> kept_components(const kernels::ClassTraining& training) const;
-  void drop_least_variance(std::vector<std::vector<bool>>& keep) const;
-  void describe(const kernels::TrainedClasses& trained);
+  std::vector<Eigen::MatrixXd> error_weights(const kernels::LayerGroup& group, Side side) const;
+  double step_noise() const { return double{params_.step} * params_.step / 12; }
   void step_done() {
     steps_done_ += 1;
     if (progress_) {
@@ -66,66 +72,20 @@ class Calibration {
   const CalibrateProgress& progress_;
   const std::stop_token stop_;
   CalibrateReport report_;
-  std::vector<SectionFit> fits_;  // [2 * group + side]
+  std::vector<SectionSpectrum> spectra_;  // [2 * group + side], until fit()
   double steps_done_ = 0;
 };
 
-Status Calibration::check_params() const {
-  const auto usage = [](std::string what) { return Error{ErrorKind::kUsage, std::move(what)}; };
-  if (params_.levels < 1 || params_.levels > kernels::kMaxLevels) {
-    return usage(
-        fmt::format("{} levels: 1 to {} are possible", params_.levels, kernels::kMaxLevels));
-  }
-  if (!(params_.step > 0) || !std::isfinite(params_.step)) return usage("the step must be above 0");
-  if (!(params_.rounding > 0 && params_.rounding <= 0.5f)) {
-    return usage("the rounding must be in (0, 0.5]");
-  }
-  if (params_.max_fitted_classes > 40) return usage("at most 40 fitted classes have room");
-  if (const size_t layers = caches_.geometry().layers;
-      !params_.sensitivity.empty() && params_.sensitivity.size() != 2 * layers) {
-    return usage(
-        fmt::format("{} sensitivities for {} layers; one for each layer's keys and one "
-                    "for its values are needed",
-                    params_.sensitivity.size(), layers));
-  }
-  if (caches_.coded_tokens(params_.sink_tokens) < 2) {
-    return usage("the caches hold sinks only; calibration needs some thousand tokens");
-  }
-  return {};
-}
-
-Status Calibration::prepare() {
-  if (Status checked = check_params(); !checked.ok()) return checked;
-  const kernels::Geometry& geometry = caches_.geometry();
-  Profile& profile = report_.profile;
-  profile.geometry = geometry;
-  profile.levels = params_.levels;
-  profile.sink_tokens = params_.sink_tokens;
-  profile.ropes = caches_.ropes();
-  profile.layer_rope.assign(geometry.layers, profile.ropes.empty() ? kernels::kNoRope : uint8_t{0});
-  const uint32_t together =
-      params_.group_layers == 0 ? geometry.layers : std::min(params_.group_layers, geometry.layers);
-  for (uint32_t first = 0; first < geometry.layers; first += together) {
-    const uint32_t layers = std::min(together, geometry.layers - first);
-    profile.groups.push_back({first, layers});
+// use(group, side, width); sections without channels are passed over.
+template <typename Use>
+Status Calibration::for_each_section(Use use) {
+  const Profile& profile = report_.profile;
+  for (uint32_t group = 0; group < profile.groups.size(); ++group) {
     for (const Side side : kSides) {
-      const uint32_t width = layers * geometry.channels(side);
-      if (params_.scope == TransformScope::kGroup && width > kMaxTransformWidth) {
-        return Error{ErrorKind::kUsage,
-                     fmt::format("a transform over {} channels; at most {} are supported: choose "
-                                 "fewer layers or --scope head",
-                                 width, kMaxTransformWidth)};
-      }
-      kernels::SectionCodec codec;
-      codec.step = params_.step;
-      codec.rounding = params_.rounding;
-      codec.drop_bits.resize(params_.levels);
-      std::iota(codec.drop_bits.rbegin(), codec.drop_bits.rend(), uint8_t{0});
-      codec.mean.assign(width, 0.0f);
-      codec.scale.assign(width, 1.0f);
-      codec.order.resize(width);
-      std::iota(codec.order.begin(), codec.order.end(), 0u);
-      profile.sections.push_back(std::move(codec));
+      const uint32_t width = profile.section_width(group, side);
+      if (width == 0) continue;
+      if (Status used = use(group, side, width); !used.ok()) return used;
+      step_done();
     }
   }
   return {};
@@ -147,152 +107,122 @@ std::vector<double> Calibration::layer_weights(const kernels::LayerGroup& group,
   return weights;
 }
 
-Status Calibration::fit() {
-  const Profile plain = report_.profile;
-  for (uint32_t group = 0; group < plain.groups.size(); ++group) {
-    for (const Side side : kSides) {
-      const uint32_t width = plain.section_width(group, side);
-      SectionFit& fitted = fits_.emplace_back();
-      kernels::SectionCodec& codec =
-          report_.profile.sections[2 * group + static_cast<size_t>(side)];
-      if (width == 0) continue;
-      const size_t block = params_.scope == TransformScope::kChannel ? 1
-                           : params_.scope == TransformScope::kHead  ? plain.geometry.dim(side)
-                                                                     : width;
-      Covariance covariance(width, block);
-      Status read = caches_.for_each_piece(
-          plain.groups[group], side, stop_, [&](const CachePiece& piece) -> kernels::Check {
-            const auto rows =
-                section_coefficients(plain, group, side, piece.tokens, piece.dtype, piece.layers);
-            if (!rows) return rows.fault();
-            covariance.add(*rows);
-            return {};
-          });
-      if (!read.ok()) return read;
-      fitted = fit_section(covariance, layer_weights(plain.groups[group], side),
-                           params_.scope != TransformScope::kChannel);
-      fitted.codec.step = codec.step;
-      fitted.codec.rounding = codec.rounding;
-      fitted.codec.drop_bits = codec.drop_bits;
-      codec = fitted.codec;
-      step_done();
+// [head of the section]; mean diagonal 1 over each layer.
+std::vector<Eigen::MatrixXd> Calibration::error_weights(const kernels::LayerGroup& group,
+                                                        Side side) const {
+  using HeadMatrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  std::vector<Eigen::MatrixXd> weights;
+  if (params_.error_weights.empty()) return weights;
+  const kernels::Geometry& geometry = report_.profile.geometry;
+  const auto dim = Eigen::Index(geometry.dim(side));
+  for (uint32_t layer = group.first_layer; layer < group.first_layer + group.layers; ++layer) {
+    const float* from = params_.error_weights[2 * size_t{layer} + static_cast<size_t>(side)].data();
+    const size_t first = weights.size();
+    double trace = 0;
+    for (uint32_t head = 0; head < geometry.heads(side); ++head, from += dim * dim) {
+      const Eigen::MatrixXd m = Eigen::Map<const HeadMatrix>(from, dim, dim).cast<double>();
+      weights.push_back((m + m.transpose()) / 2);
+      trace += weights.back().trace();
     }
-  }
-  return {};
-}
-
-std::vector<std::vector<bool>> Calibration::kept_components(
-    const kernels::ClassTraining& training) const {
-  std::vector<std::vector<bool>> keep;
-  for (uint32_t group = 0; group < report_.profile.groups.size(); ++group) {
-    for (const Side side : kSides) {
-      const kernels::SectionCodec& codec = report_.profile.section(group, side);
-      std::vector<bool>& kept = keep.emplace_back(codec.order.size(), true);
-      if (codec.blocks.empty()) continue;
-      for (uint32_t position = 0; position < codec.order.size(); ++position) {
-        kept[codec.order[position]] =
-            training.activity(group, side, position) > params_.least_activity;
+    const double mean = trace / geometry.channels(side);
+    const Eigen::MatrixXd identity = Eigen::MatrixXd::Identity(dim, dim);
+    for (size_t i = first; i < weights.size(); ++i) {
+      if (!(mean > 0)) {
+        weights[i] = identity;
+      } else {
+        weights[i] = (1 - kIsotropicShare) / mean * weights[i] + kIsotropicShare * identity;
       }
-      kept[codec.order.front()] = true;  // a section has at least one coefficient
     }
   }
-  drop_least_variance(keep);
-  return keep;
+  return weights;
 }
 
-void Calibration::drop_least_variance(std::vector<std::vector<bool>>& keep) const {
-  if (params_.max_basis_bytes == 0) return;
-  struct Candidate {
-    double variance;
-    size_t section, position;
-    uint64_t bytes;
+Status Calibration::analyse() {
+  const Profile& plain = report_.profile;
+  spectra_.resize(plain.sections.size());
+  return for_each_section([&](uint32_t group, Side side, uint32_t width) -> Status {
+    Covariance covariance(width, block_width(params_, plain, side));
+    Status read = caches_.for_each_piece(
+        plain.groups[group], side, stop_, [&](const CachePiece& piece) -> kernels::Check {
+          const auto rows =
+              section_coefficients(plain, group, side, piece.tokens, piece.dtype, piece.layers);
+          if (!rows) return rows.fault();
+          covariance.add(*rows);
+          return {};
+        });
+    if (!read.ok()) return read;
+    spectra_[2 * group + static_cast<size_t>(side)] =
+        analyse_section(covariance, layer_weights(plain.groups[group], side),
+                        params_.scope != TransformScope::kChannel);
+    return {};
+  });
+}
+
+// In dB: what the transform gains over the channels as they are, at the finest step.
+double coding_gain_db(const SectionSpectrum& spectrum, double noise) {
+  double log_sum = 0;
+  const auto add = [&](const Eigen::VectorXd& variance) {
+    log_sum += variance.cwiseMax(noise).array().log().sum();
   };
-  std::vector<Candidate> candidates;
-  uint64_t bytes = 0;
-  for (size_t s = 0; s < keep.size(); ++s) {
-    const kernels::SectionCodec& codec = report_.profile.sections[s];
-    if (codec.blocks.empty()) continue;
-    for (size_t position = 0; position < codec.order.size(); ++position) {
-      if (!keep[s][codec.order[position]]) continue;
-      const uint64_t row = 2 * uint64_t{codec.blocks.front().width};
-      bytes += row;
-      if (position > 0) candidates.push_back({fits_[s].variance[position], s, position, row});
+  if (spectrum.blocks.empty()) add(spectrum.channel_variance);
+  for (const SectionSpectrum::Block& block : spectrum.blocks) add(block.variance);
+  const auto width = static_cast<double>(spectrum.mean.size());
+  return 10 * std::log10(spectrum.channel_variance.mean()) - 10 / std::log(10.0) * log_sum / width;
+}
+
+void Calibration::fit() {
+  Profile& profile = report_.profile;
+  uint64_t max_basis_bytes = 0;
+  if (params_.max_profile_bytes > 0) {
+    // The profile as it is has everything but bases and classes.
+    const uint64_t others = write_profile_object(profile).size() + kClassesBytes;
+    max_basis_bytes = std::max(params_.max_profile_bytes, others + 1) - others;
+  }
+  const auto ranks = choose_ranks(spectra_, params_.least_variance * step_noise(), max_basis_bytes);
+  for (size_t s = 0; s < spectra_.size(); ++s) {
+    CalibratedSection& section = report_.sections.emplace_back();
+    section.group = static_cast<uint32_t>(s / 2);
+    section.side = kSides[s % 2];
+    section.width = profile.section_width(section.group, section.side);
+    if (section.width == 0) continue;
+    section.coding_gain_db = coding_gain_db(spectra_[s], step_noise());
+    SectionFit fitted = fit_section(std::move(spectra_[s]), ranks[s],
+                                    error_weights(profile.groups[section.group], section.side));
+    kernels::SectionCodec& codec = profile.sections[s];
+    fitted.codec.step = codec.step;
+    fitted.codec.rounding = codec.rounding;
+    fitted.codec.drop_bits = codec.drop_bits;
+    codec = std::move(fitted.codec);
+    section.coefficients = codec.coefficients();
+    section.weight_gain_bits = fitted.weight_gain_bits;
+    section.variance = std::move(fitted.variance);
+    for (const kernels::TransformBlock& block : codec.blocks) {
+      report_.basis_bytes += 2 * uint64_t{block.rank} * block.width;
     }
   }
-  std::stable_sort(candidates.begin(), candidates.end(), [](const auto& a, const auto& b) {
-    return a.variance / static_cast<double>(a.bytes) < b.variance / static_cast<double>(b.bytes);
-  });
-  for (const Candidate& c : candidates) {
-    if (bytes <= params_.max_basis_bytes) break;
-    keep[c.section][report_.profile.sections[c.section].order[c.position]] = false;
-    bytes -= c.bytes;
-  }
+  spectra_.clear();
 }
 
 Status Calibration::train() {
-  const Profile whole = report_.profile;
-  kernels::ClassTraining training(whole);
-  for (uint32_t group = 0; group < whole.groups.size(); ++group) {
-    for (const Side side : kSides) {
-      if (whole.section_width(group, side) == 0) continue;
-      Status read =
-          caches_.for_each_piece(whole.groups[group], side, stop_, [&](const CachePiece& piece) {
-            return training.add(group, side, piece.tokens, piece.dtype, piece.layers);
-          });
-      if (!read.ok()) return read;
-      step_done();
-    }
-  }
-  const std::vector<std::vector<bool>> keep = kept_components(training);
-  std::vector<std::vector<uint32_t>> positions;
-  for (size_t s = 0; s < keep.size(); ++s) {
-    kernels::SectionCodec& codec = report_.profile.sections[s];
-    if (codec.blocks.empty()) {
-      std::vector<uint32_t>& all = positions.emplace_back(codec.order.size());
-      std::iota(all.begin(), all.end(), 0u);
-      continue;
-    }
-    positions.push_back(truncate(codec, keep[s]));
-    std::vector<double> variance;
-    for (const uint32_t position : positions.back()) {
-      variance.push_back(fits_[s].variance[position]);
-    }
-    fits_[s].variance = std::move(variance);
-  }
-  kernels::TrainedClasses trained = training.train(positions, params_.max_fitted_classes);
-  describe(trained);
-  report_.profile.classes = std::move(trained.classes);
-  return {};
-}
-
-void Calibration::describe(const kernels::TrainedClasses& trained) {
-  const Profile& profile = report_.profile;
+  Profile& profile = report_.profile;
+  kernels::ClassTraining training(profile);
+  Status read = for_each_section([&](uint32_t group, Side side, uint32_t) {
+    return caches_.for_each_piece(profile.groups[group], side, stop_, [&](const CachePiece& piece) {
+      return training.add(group, side, piece.tokens, piece.dtype, piece.layers);
+    });
+  });
+  if (!read.ok()) return read;
+  kernels::TrainedClasses trained = training.train(params_.max_fitted_classes);
   report_.tokens = caches_.coded_tokens(params_.sink_tokens);
-  const double noise = double{params_.step} * params_.step / 12;
-  for (uint32_t group = 0; group < profile.groups.size(); ++group) {
-    for (const Side side : kSides) {
-      const size_t s = 2 * group + static_cast<size_t>(side);
-      const kernels::SectionCodec& codec = profile.sections[s];
-      CalibratedSection section;
-      section.group = group;
-      section.side = side;
-      section.width = profile.section_width(group, side);
-      section.coefficients = codec.coefficients();
-      for (const kernels::TransformBlock& block : codec.blocks) {
-        report_.basis_bytes += 2 * uint64_t{block.rank} * block.width;
-      }
-      if (section.width > 0) {
-        double log_sum = std::log(noise) * (section.width - section.coefficients);
-        for (const double v : fits_[s].variance) log_sum += std::log(std::max(v, noise));
-        section.coding_gain_db = 10 * std::log10(fits_[s].channel_variance) -
-                                 10 / std::log(10.0) * log_sum / section.width;
-        section.bits_per_element =
-            trained.section_bits[s] / section.width / static_cast<double>(report_.tokens);
-        section.variance = std::move(fits_[s].variance);
-      }
-      report_.sections.push_back(std::move(section));
-    }
+  for (size_t s = 0; s < report_.sections.size(); ++s) {
+    CalibratedSection& section = report_.sections[s];
+    if (section.width == 0) continue;
+    const double elements = static_cast<double>(report_.tokens) * section.width;
+    section.bits_per_element = trained.section_bits[s] / elements;
+    section.bound_bits_per_element = trained.section_bound_bits[s] / elements;
   }
+  profile.classes = std::move(trained.classes);
+  return {};
 }
 
 }  // namespace

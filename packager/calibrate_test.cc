@@ -155,12 +155,22 @@ TEST_F(Calibrate, IsDeterministicAndReadsBack) {
   EXPECT_TRUE(read_profile_object(first, "profile").ok());
 }
 
-TEST_F(Calibrate, GroupsTileTheLayers) {
-  const auto groups = run(params(TransformScope::kGroup, 2)).profile.groups;
+TEST_F(Calibrate, LayersShareSectionsButNotTransforms) {
+  CalibrateParams two = params(TransformScope::kGroup, 2);
+  two.together_layers = 2;
+  const auto groups = run(two).profile.groups;
   ASSERT_EQ(groups.size(), 2u);
   EXPECT_EQ(groups[0], (kernels::LayerGroup{0, 2}));
   EXPECT_EQ(groups[1], (kernels::LayerGroup{2, 1}));
-  EXPECT_EQ(run(params(TransformScope::kGroup, 0)).profile.groups.size(), 1u);
+  two.together_layers = 0;  // 96 channels are fewer than a section likes
+  const kernels::Profile together = run(two).profile;
+  EXPECT_EQ(together.groups, (std::vector<kernels::LayerGroup>{{0, 3}}));
+  const auto& blocks = together.sections[0].blocks;
+  ASSERT_EQ(blocks.size(), 2u);
+  EXPECT_EQ(blocks[0].width, 64u);
+  EXPECT_EQ(blocks[1].first_channel, 64u);
+  EXPECT_EQ(blocks[1].width, 32u);
+  EXPECT_EQ(run(params(TransformScope::kHead)).profile.sections[1].blocks.size(), 6u);
 }
 
 TEST_F(Calibrate, BeatsTheFirstChunkOnCorrelatedChannels) {
@@ -185,18 +195,108 @@ TEST_F(Calibrate, LeavesOutWhatNeverCarriesBits) {
     EXPECT_GE(section.coefficients, kFactors);
     EXPECT_LT(section.coefficients, section.width / 2);
     EXPECT_GT(section.coding_gain_db, 5);
+    EXPECT_LE(section.bound_bits_per_element, 1.02 * section.bits_per_element);
   }
 }
 
-TEST_F(Calibrate, KeepsWithinBasisBytes) {
-  CalibrateParams small = params(TransformScope::kGroup, 1);
+TEST_F(Calibrate, KeepsWithinProfileBytes) {
+  CalibrateParams small = params(TransformScope::kGroup, 0);
   small.step = 0.02f;
-  const uint64_t all = run(small).basis_bytes;
-  small.max_basis_bytes = all / 2;
+  small.least_variance = 0;
+  const CalibrateReport whole = run(small);
+  EXPECT_EQ(whole.basis_bytes, 2u * 2 * 96 * 96);
+  const uint64_t all = write_profile_object(whole.profile).size();
+  small.max_profile_bytes = all - whole.basis_bytes / 2;
   const CalibrateReport report = run(small);
-  EXPECT_LE(report.basis_bytes, all / 2);
-  EXPECT_GT(report.basis_bytes, all / 3);
+  const uint64_t bytes = write_profile_object(report.profile).size();
+  EXPECT_LE(bytes, small.max_profile_bytes);
+  EXPECT_GT(bytes, small.max_profile_bytes - 16000);  // the allowance for classes
   EXPECT_TRUE(kernels::validate(report.profile));
+  small.max_profile_bytes = 1;
+  for (const CalibratedSection& section : run(small).sections) EXPECT_EQ(section.coefficients, 1u);
+}
+
+// What the weights say of the error of a cache against its original.
+double weighted_error(const kernels::Geometry& geometry,
+                      const std::vector<std::vector<float>>& weights,
+                      std::span<const float> original, std::span<const float> decoded,
+                      size_t tensor) {
+  const auto side = static_cast<Side>(tensor % 2);
+  const uint32_t dim = geometry.dim(side), heads = geometry.heads(side);
+  double sum = 0;
+  for (size_t at = 0; at < original.size(); at += dim) {
+    const float* w = weights[tensor].data() + at / dim % heads * dim * dim;
+    for (size_t a = 0; a < dim; ++a) {
+      for (size_t b = 0; b < dim; ++b) {
+        sum += double{w[a * dim + b]} * double{original[at + a] - decoded[at + a]} *
+               double{original[at + b] - decoded[at + b]};
+      }
+    }
+  }
+  return sum;
+}
+
+TEST_F(Calibrate, ErrorWeightsMoveErrorsToWhereTheyCostLess) {
+  // One direction of each head matters a hundredfold.
+  std::mt19937_64 random(9);
+  std::normal_distribution<float> normal;
+  std::vector<std::vector<float>> weights(6, std::vector<float>(2 * 16 * 16));
+  for (std::vector<float>& tensor : weights) {
+    for (size_t head = 0; head < 2; ++head) {
+      std::vector<float> axis(16);
+      for (float& x : axis) x = normal(random);
+      for (size_t a = 0; a < 16; ++a) {
+        for (size_t b = 0; b < 16; ++b) {
+          tensor[(head * 16 + a) * 16 + b] = 100 * axis[a] * axis[b] / 16 + (a == b ? 1 : 0);
+        }
+      }
+    }
+  }
+  const auto original = correlated_tensors(kv_);
+  const auto measure = [&](CalibrateParams p) {
+    PackParams pack_params;
+    pack_params.input = unseen_;
+    pack_params.out = folder_ / ("store" + std::to_string(stores_++));
+    pack_params.profile = write(run(p));
+    pack_params.include_text = false;
+    const auto packed = pack(pack_params);
+    if (!packed.ok()) throw std::runtime_error(packed.error().message);
+    const auto decoded = Stored(pack_params.out + "/t/public", packed->manifest).decode(0, 3);
+    double error = 0;
+    for (size_t i = 0; i < original.size(); ++i) {
+      std::vector<float> a(original[i].size() / 4), b(a.size());
+      kernels::load_f32(kernels::DType::kF32, original[i].data(), a);
+      kernels::load_f32(kernels::DType::kF32, decoded[i].data(), b);
+      error += weighted_error(kv_.geometry, weights, a, b, i);
+    }
+    return std::pair{static_cast<double>(packed->bytes_by_level.back()), error};
+  };
+  for (const auto& [scope, together] :
+       {std::pair{TransformScope::kHead, 1u}, {TransformScope::kGroup, 0u}}) {
+    CalibrateParams plain = params(scope, together);
+    plain.step = 0.05f;
+    plain.error_weights = weights;
+    const auto [weighted_bytes, weighted] = measure(plain);
+    plain.error_weights.clear();
+    const auto [plain_bytes, unweighted] = measure(plain);
+    EXPECT_LT(weighted, 0.7 * unweighted);
+    EXPECT_LT(weighted_bytes, 1.02 * plain_bytes);
+  }
+}
+
+TEST_F(Calibrate, EqualWeightsChangeNothing) {
+  CalibrateParams weighted = params(TransformScope::kGroup, 0);
+  const CalibrateReport plain = run(weighted);
+  weighted.error_weights.assign(6, std::vector<float>(2 * 16 * 16));
+  for (std::vector<float>& tensor : weighted.error_weights) {
+    for (size_t i = 0; i < 32; ++i) tensor[i * 16 + i % 16] = 7;
+  }
+  const CalibrateReport report = run(weighted);
+  for (size_t s = 0; s < 2; ++s) {
+    EXPECT_NEAR(report.sections[s].weight_gain_bits, 0, 1e-6);
+    EXPECT_NEAR(report.sections[s].bits_per_element, plain.sections[s].bits_per_element, 0.01);
+    EXPECT_EQ(report.sections[s].coefficients, plain.sections[s].coefficients);
+  }
 }
 
 TEST_F(Calibrate, SensitiveLayersGetFinerScales) {
@@ -218,6 +318,14 @@ TEST_F(Calibrate, RefusesWhatMakesNoSense) {
   wrong = params(TransformScope::kHead);
   wrong.step = 0;
   EXPECT_FALSE(calibrate(wrong).ok());
+  wrong = params(TransformScope::kHead);
+  wrong.error_weights.resize(6);
+  EXPECT_THAT(calibrate(wrong).error().message, HasSubstr("layer 0, keys: not one square"));
+  wrong.error_weights.resize(5);
+  EXPECT_THAT(calibrate(wrong).error().message, HasSubstr("5 of 6 tensors"));
+  wrong = params(TransformScope::kGroup, 2);
+  wrong.together_layers = 3;
+  EXPECT_THAT(calibrate(wrong).error().message, HasSubstr("not a multiple of the 2"));
   wrong = params(TransformScope::kHead);
   SyntheticKv other;
   write_kv_file(folder_ / "other", other);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "kernels/dtype.h"
 
@@ -11,6 +12,9 @@ namespace kvcast::packager {
 namespace {
 
 constexpr double kLeastOfMean = 0x1p-12;  // beside the mean: below the last place of 16-bit types
+constexpr double kLeastWeight = 0x1p-20;  // beside the largest: keeps the basis well conditioned
+
+using Solver = Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd>;
 
 // One scale a layer; a layer that never varies keeps one beside its mean.
 std::vector<double> channel_scales(const Eigen::VectorXd& variance, const Eigen::VectorXd& mean,
@@ -27,32 +31,67 @@ std::vector<double> channel_scales(const Eigen::VectorXd& variance, const Eigen:
   return scales;
 }
 
-// Rows by descending variance; a row's largest entry is positive, so that its sign says nothing.
-kernels::TransformBlock klt_block(const Eigen::MatrixXd& covariance, size_t first_channel,
-                                  std::vector<double>& variance) {
-  const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(covariance);
-  const Eigen::Index n = covariance.rows();
-  kernels::TransformBlock block;
-  block.first_channel = static_cast<uint32_t>(first_channel);
-  block.width = block.rank = static_cast<uint32_t>(n);
-  block.basis.reserve(size_t(n * n));
-  for (Eigen::Index i = n; i-- > 0;) {
-    const auto row = solver.eigenvectors().col(i);
-    Eigen::Index largest = 0;
-    row.cwiseAbs().maxCoeff(&largest);
-    const double sign = row[largest] < 0 ? -1 : 1;
-    for (Eigen::Index c = 0; c < n; ++c) {
-      block.basis.push_back(kernels::f32_to_bf16(static_cast<float>(sign * row[c])));
-    }
-    variance.push_back(std::max(0.0, solver.eigenvalues()[i]));
+SectionSpectrum::Block klt(const Eigen::MatrixXd& covariance, size_t first_channel) {
+  const Solver solver(covariance);
+  return {first_channel, solver.eigenvectors().rowwise().reverse().transpose().cast<float>(),
+          solver.eigenvalues().reverse().cwiseMax(0.0)};
+}
+
+// The block's part of the block-diagonal matrix of the heads.
+Eigen::MatrixXd weights_of(std::span<const Eigen::MatrixXd> heads, size_t first_channel,
+                           Eigen::Index width) {
+  Eigen::MatrixXd weights = Eigen::MatrixXd::Zero(width, width);
+  const Eigen::Index dim = heads.front().rows();
+  for (Eigen::Index c = 0; c < width; c += dim) {
+    weights.block(c, c, dim, dim) = heads[(first_channel + size_t(c)) / size_t(dim)];
   }
-  return block;
+  return weights;
+}
+
+struct WeightedBasis {
+  Eigen::MatrixXd rows;  // [component][channel]
+  Eigen::VectorXd variance;
+  double weight_log_sum = 0;
+};
+
+WeightedBasis weighted_basis(const Eigen::MatrixXd& components, const Eigen::VectorXd& variance,
+                             const Eigen::MatrixXd& weights) {
+  const Solver within(components * weights * components.transpose());
+  const Eigen::VectorXd eigenvalues =
+      within.eigenvalues().cwiseMax(kLeastWeight * within.eigenvalues().maxCoeff());
+  const Eigen::VectorXd roots = eigenvalues.cwiseSqrt();
+  const Eigen::MatrixXd& axes = within.eigenvectors();
+  const Eigen::MatrixXd root = axes * roots.asDiagonal() * axes.transpose();
+  const Eigen::MatrixXd inverse = axes * roots.cwiseInverse().asDiagonal() * axes.transpose();
+  const Solver solver(root * variance.asDiagonal() * root);
+  return {solver.eigenvectors().rowwise().reverse().transpose() * inverse * components,
+          solver.eigenvalues().reverse().cwiseMax(0.0), eigenvalues.array().log().sum()};
+}
+
+// A row's largest entry is positive, so that its sign says nothing.
+void append_row(const Eigen::VectorXd& row, std::vector<uint16_t>& basis) {
+  Eigen::Index largest = 0;
+  row.cwiseAbs().maxCoeff(&largest);
+  const double sign = row[largest] < 0 ? -1 : 1;
+  for (const double x : row) basis.push_back(kernels::f32_to_bf16(static_cast<float>(sign * x)));
+}
+
+// Coded by descending variance.
+void order_by_variance(const std::vector<double>& component_variance, SectionFit& fit) {
+  fit.codec.order.resize(component_variance.size());
+  std::iota(fit.codec.order.begin(), fit.codec.order.end(), 0u);
+  std::stable_sort(fit.codec.order.begin(), fit.codec.order.end(), [&](uint32_t a, uint32_t b) {
+    return component_variance[a] > component_variance[b];
+  });
+  for (const uint32_t component : fit.codec.order) {
+    fit.variance.push_back(component_variance[component]);
+  }
 }
 
 }  // namespace
 
-SectionFit fit_section(const Covariance& covariance, const std::vector<double>& layer_weight,
-                       bool transform) {
+SectionSpectrum analyse_section(const Covariance& covariance,
+                                const std::vector<double>& layer_weight, bool transform) {
   const Eigen::VectorXd mean = covariance.mean();
   std::vector<Eigen::MatrixXd> blocks;
   Eigen::VectorXd variance(mean.size());
@@ -65,59 +104,55 @@ SectionFit fit_section(const Covariance& covariance, const std::vector<double>& 
   const Eigen::VectorXd inverse =
       Eigen::Map<const Eigen::VectorXd>(scales.data(), mean.size()).cwiseInverse();
 
-  SectionFit fit;
-  fit.channel_variance = variance.cwiseProduct(inverse.cwiseAbs2()).mean();
-  std::vector<double> component_variance;
-  for (size_t b = 0; b < blocks.size(); ++b) {
-    const auto first = Eigen::Index(covariance.first_channel(b));
-    const auto block_inverse = inverse.segment(first, blocks[b].rows());
-    const Eigen::MatrixXd normalised =
-        block_inverse.asDiagonal() * blocks[b] * block_inverse.asDiagonal();
-    if (transform) {
-      fit.codec.blocks.push_back(klt_block(normalised, size_t(first), component_variance));
-    } else {
-      for (const double v : normalised.diagonal()) component_variance.push_back(std::max(0.0, v));
-    }
+  SectionSpectrum spectrum;
+  spectrum.channel_variance = variance.cwiseProduct(inverse.cwiseAbs2()).cwiseMax(0.0);
+  for (size_t b = 0; transform && b < blocks.size(); ++b) {
+    const auto part =
+        inverse.segment(Eigen::Index(covariance.first_channel(b)), blocks[b].rows()).asDiagonal();
+    spectrum.blocks.push_back(klt(part * blocks[b] * part, covariance.first_channel(b)));
   }
   for (Eigen::Index c = 0; c < mean.size(); ++c) {
-    fit.codec.mean.push_back(static_cast<float>(mean[c]));
-    fit.codec.scale.push_back(static_cast<float>(scales[size_t(c)]));
+    spectrum.mean.push_back(static_cast<float>(mean[c]));
+    spectrum.scale.push_back(static_cast<float>(scales[size_t(c)]));
   }
-  fit.codec.order.resize(component_variance.size());
-  std::iota(fit.codec.order.begin(), fit.codec.order.end(), 0u);
-  std::stable_sort(fit.codec.order.begin(), fit.codec.order.end(), [&](uint32_t a, uint32_t b) {
-    return component_variance[a] > component_variance[b];
-  });
-  for (const uint32_t component : fit.codec.order) {
-    fit.variance.push_back(component_variance[component]);
-  }
-  return fit;
+  return spectrum;
 }
 
-std::vector<uint32_t> truncate(kernels::SectionCodec& codec, const std::vector<bool>& keep) {
-  std::vector<uint32_t> renumbered(keep.size());
-  uint32_t component = 0, kept = 0;
-  for (kernels::TransformBlock& block : codec.blocks) {
-    std::vector<uint16_t> basis;
-    const uint32_t rank = block.rank;
-    block.rank = 0;
-    for (uint32_t row = 0; row < rank; ++row, ++component) {
-      if (!keep[component]) continue;
-      renumbered[component] = kept++;
-      ++block.rank;
-      const auto from = block.basis.begin() + size_t{row} * block.width;
-      basis.insert(basis.end(), from, from + block.width);
+SectionFit fit_section(SectionSpectrum spectrum, std::span<const uint32_t> ranks,
+                       std::span<const Eigen::MatrixXd> error_weights) {
+  SectionFit fit;
+  fit.codec.mean = std::move(spectrum.mean);
+  fit.codec.scale = std::move(spectrum.scale);
+  std::vector<double> component_variance;
+  double weight_log_sum = 0;
+  for (size_t b = 0; b < spectrum.blocks.size(); ++b) {
+    const SectionSpectrum::Block& from = spectrum.blocks[b];
+    const Eigen::Index rank = ranks[b], width = from.components.cols();
+    WeightedBasis basis{from.components.topRows(rank).cast<double>(), from.variance.head(rank)};
+    if (!error_weights.empty()) {
+      basis = weighted_basis(basis.rows, basis.variance,
+                             weights_of(error_weights, from.first_channel, width));
+      weight_log_sum += basis.weight_log_sum;
     }
-    block.basis = std::move(basis);
+    kernels::TransformBlock block{static_cast<uint32_t>(from.first_channel),
+                                  static_cast<uint32_t>(width),
+                                  static_cast<uint32_t>(rank),
+                                  {}};
+    block.basis.reserve(size_t(rank * width));
+    for (Eigen::Index r = 0; r < rank; ++r) append_row(basis.rows.row(r).transpose(), block.basis);
+    fit.codec.blocks.push_back(std::move(block));
+    component_variance.insert(component_variance.end(), basis.variance.begin(),
+                              basis.variance.end());
   }
-  std::vector<uint32_t> positions, order;
-  for (uint32_t position = 0; position < codec.order.size(); ++position) {
-    if (!keep[codec.order[position]]) continue;
-    positions.push_back(position);
-    order.push_back(renumbered[codec.order[position]]);
+  if (spectrum.blocks.empty()) {
+    component_variance.assign(spectrum.channel_variance.begin(), spectrum.channel_variance.end());
   }
-  codec.order = std::move(order);
-  return positions;
+  if (!error_weights.empty()) {
+    fit.weight_gain_bits =
+        -weight_log_sum / (2 * std::log(2.0) * static_cast<double>(component_variance.size()));
+  }
+  order_by_variance(component_variance, fit);
+  return fit;
 }
 
 }  // namespace kvcast::packager

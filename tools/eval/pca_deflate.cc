@@ -162,7 +162,7 @@ Result<std::unique_ptr<Scheme>> pca_deflate_scheme(const std::vector<std::string
   params.group_layers = 0;
   params.levels = 1;
   params.step = 1;
-  params.least_activity = -1;  // full rank: bits are allocated here
+  params.least_variance = 0;  // full rank: bits are allocated here
   auto fit = packager::calibrate(params);
   if (!fit.ok()) return fit.error();
   return std::unique_ptr<Scheme>(std::make_unique<PcaDeflate>(std::move(*fit)));
