@@ -38,24 +38,25 @@ struct EncodeCursor {
   std::byte* next;  // one past the place of the next word
 };
 
+inline constexpr uint32_t kMaxEncodeStreams = 8;
+
 // One stream of a call.
 struct EncodeJob {
+  const EncodeTable* table;
   EncodeCursor* cursor;
   const uint8_t* symbols;  // indices, [steps][lanes], each of a frequency > 0
 };
 
-// `steps` steps of each of 1 to kMaxLockstep streams, the last step first. Below each stream's
-// `next` there is room for a word a symbol. More than one stream: `lanes` is 32.
-using EncodeSymbols = void (*)(const EncodeTable& table, const EncodeJob* jobs, uint32_t streams,
-                               uint32_t steps, uint32_t lanes);
+// `steps` steps of each of 1 to kMaxEncodeStreams streams, the last step first. Below each stream's
+// `next` there is room for a word a symbol and one more. More than one stream: `lanes` is 32.
+using EncodeSymbols = void (*)(const EncodeJob* jobs, uint32_t streams, uint32_t steps,
+                               uint32_t lanes);
 
 namespace scalar {
-void encode_symbols(const EncodeTable& table, const EncodeJob* jobs, uint32_t streams,
-                    uint32_t steps, uint32_t lanes);
+void encode_symbols(const EncodeJob* jobs, uint32_t streams, uint32_t steps, uint32_t lanes);
 }
 namespace avx512 {
-void encode_symbols(const EncodeTable& table, const EncodeJob* jobs, uint32_t streams,
-                    uint32_t steps, uint32_t lanes);
+void encode_symbols(const EncodeJob* jobs, uint32_t streams, uint32_t steps, uint32_t lanes);
 }
 
 }  // namespace kvcast::kernels

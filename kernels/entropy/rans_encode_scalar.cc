@@ -4,16 +4,16 @@
 namespace kvcast::kernels::scalar {
 namespace {
 
-void encode_steps(const EncodeTable& table, const EncodeJob& job, uint32_t steps, uint32_t lanes) {
+void encode_steps(const EncodeJob& job, uint32_t steps, uint32_t lanes) {
   uint32_t* const states = job.cursor->states;
   std::byte* next = job.cursor->next;
   for (uint32_t step = steps; step > 0; --step) {
     const uint8_t* const symbols = job.symbols + size_t{step - 1} * lanes;
     for (uint32_t lane = lanes; lane > 0; --lane) {
-      const EncodeTable::Symbol& symbol = table.symbol[symbols[lane - 1]];
+      const EncodeTable::Symbol& symbol = job.table->symbol[symbols[lane - 1]];
       const uint32_t x = states[lane - 1];
-      // Whether a word is emitted is random: a jump would be mispredicted, and the compiler must not
-      // find one.
+      // Whether a word is emitted is random: a jump would be mispredicted, and the compiler must
+      // not find one.
       const auto word = static_cast<uint16_t>(x);
       __builtin_memcpy(next - kWordBytes, &word, kWordBytes);
       const uint32_t emitted = x >> 20 >= symbol.frequency;
@@ -29,9 +29,8 @@ void encode_steps(const EncodeTable& table, const EncodeJob& job, uint32_t steps
 
 }  // namespace
 
-void encode_symbols(const EncodeTable& table, const EncodeJob* jobs, uint32_t streams,
-                    uint32_t steps, uint32_t lanes) {
-  for (uint32_t s = 0; s < streams; ++s) encode_steps(table, jobs[s], steps, lanes);
+void encode_symbols(const EncodeJob* jobs, uint32_t streams, uint32_t steps, uint32_t lanes) {
+  for (uint32_t s = 0; s < streams; ++s) encode_steps(jobs[s], steps, lanes);
 }
 
 }  // namespace kvcast::kernels::scalar

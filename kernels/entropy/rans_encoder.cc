@@ -32,8 +32,8 @@ EncodeCursor& RansEncoder::make_room(size_t symbols) {
 
 void RansEncoder::encode(const EncodeTable& table, uint32_t lanes,
                          std::span<const uint8_t> symbols) {
-  const EncodeJob job{&make_room(symbols.size()), symbols.data()};
-  scalar::encode_symbols(table, &job, 1, static_cast<uint32_t>(symbols.size() / lanes), lanes);
+  const EncodeJob job{&table, &make_room(symbols.size()), symbols.data()};
+  scalar::encode_symbols(&job, 1, static_cast<uint32_t>(symbols.size() / lanes), lanes);
 }
 
 void RansEncoder::encode(const AliasTable& table, uint32_t lanes,

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <string>
 
 #include "kernels/implementation/transform_kernels.h"
@@ -92,11 +93,12 @@ Fault overflow(const SectionShape& shape, std::span<const float* const> coeffici
 class Loader {
  public:
   Loader(const ChannelKernels& kernels, const SectionShape& shape, DType dtype,
-         std::span<const TensorView> layers)
+         std::span<const TensorView> layers, const GroupRange& range)
       : kernels_(*kernels.transform->columns),
         shape_(shape),
         dtype_(dtype),
         layers_(layers),
+        range_(range),
         ropes_(shape, kernels.ropes),
         transform_(*shape.codec, kernels_, kernels.bases.of(*shape.codec)) {}
 
@@ -106,16 +108,20 @@ class Loader {
     ropes_.move_to(token, count);
     const uint32_t dim = shape_.profile->geometry.dim(shape_.side);
     bool finite = true;
-    for (uint32_t channel = 0; channel < shape_.width; channel += dim)
-      finite &= load_head(channel, dim, token, count);
+    for (uint32_t c = 0; c < range_.channels; c += dim)
+      finite &= load_head(range_.first_channel + c, dim, token, count);
     if (!finite) return check_rows(shape_, dtype_, layers_, token, count);
     transform_.run();
-    if (!transform_.finite()) return overflow(shape_, transform_.coefficients(), token);
-    for (uint32_t g = 0; g < shape_.groups; ++g) {
-      const uint32_t lanes = shape_.lanes(g);
+    const size_t position = size_t{range_.first_group} * kLanes;
+    const size_t positions =
+        std::min<size_t>(size_t{range_.groups} * kLanes, shape_.coefficients - position);
+    if (!transform_.finite(position, positions))
+      return overflow(shape_, transform_.coefficients().subspan(position, positions), token);
+    for (uint32_t g = 0; g < range_.groups; ++g) {
+      const uint32_t lanes = shape_.lanes(range_.first_group + g);
       float* const group = all.data() + size_t{g} * kLanes * shape_.coded_tokens;
-      kernels_.to_lanes(transform_.coefficients().data() + size_t{g} * kLanes, lanes, count,
-                        group + size_t{first} * lanes);
+      kernels_.to_lanes(transform_.coefficients().data() + position + size_t{g} * kLanes, lanes,
+                        count, group + size_t{first} * lanes);
     }
     return {};
   }
@@ -140,6 +146,7 @@ class Loader {
   const SectionShape& shape_;
   DType dtype_;
   std::span<const TensorView> layers_;
+  GroupRange range_;
   ChannelRopes ropes_;
   ForwardTransform transform_;
   std::vector<uint16_t> narrow_;
@@ -201,23 +208,42 @@ ChannelKernels::ChannelKernels(const Profile& profile, Implementation implementa
       ropes(profile.ropes.begin(), profile.ropes.end()),
       bases(profile) {}
 
-Checked<std::vector<float>> load_coefficients(const ChannelKernels& kernels,
-                                              const SectionShape& shape, DType dtype,
-                                              std::span<const TensorView> layers) {
-  if (Check check = check_rows(shape, dtype, layers, 0, shape.sinks); !check) return check.fault();
-  std::vector<float> all(size_t{shape.coded_tokens} * shape.coefficients);
-  Loader loader(kernels, shape, dtype, layers);
+std::vector<GroupRange> group_ranges(const SectionShape& shape) {
+  const SectionCodec& codec = *shape.codec;
+  const uint32_t dim = shape.profile->geometry.dim(shape.side);
+  const uint32_t step = std::lcm(dim, kLanes);
+  if (!codec.blocks.empty() || step == 0 || step >= shape.width ||
+      !std::is_sorted(codec.order.begin(), codec.order.end())) {
+    return {{0, shape.groups, 0, shape.width}};
+  }
+  std::vector<GroupRange> ranges;
+  for (uint32_t channel = 0; channel < shape.width; channel += step) {
+    const uint32_t channels = std::min(step, shape.width - channel);
+    ranges.push_back({channel / kLanes, (channels + kLanes - 1) / kLanes, channel, channels});
+  }
+  return ranges;
+}
+
+Check load_coefficients(const ChannelKernels& kernels, const SectionShape& shape, DType dtype,
+                        std::span<const TensorView> layers, const GroupRange& range,
+                        std::span<float> all) {
+  if (Check check = check_rows(shape, dtype, layers, 0, shape.sinks); !check) return check;
+  Loader loader(kernels, shape, dtype, layers, range);
   for (uint32_t first = 0; first < shape.coded_tokens; first += kColumnTokens) {
     const auto count = std::min<uint32_t>(kColumnTokens, shape.coded_tokens - first);
-    if (Check check = loader.load(first, count, all); !check) return check.fault();
+    if (Check check = loader.load(first, count, all); !check) return check;
   }
-  return all;
+  return {};
 }
 
 Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType dtype,
                                               std::span<const TensorView> layers) {
-  return load_coefficients(ChannelKernels(*shape.profile, default_implementation()), shape, dtype,
-                           layers);
+  std::vector<float> all(size_t{shape.coded_tokens} * shape.coefficients);
+  const ChannelKernels kernels(*shape.profile, default_implementation());
+  const GroupRange whole{0, shape.groups, 0, shape.width};
+  if (Check check = load_coefficients(kernels, shape, dtype, layers, whole, all); !check)
+    return check.fault();
+  return all;
 }
 
 void store_coefficients(const ChannelKernels& kernels, const SectionShape& shape,

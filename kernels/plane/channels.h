@@ -25,15 +25,23 @@ struct ChannelKernels {
   AnalysisBases bases;
 };
 
-// All coefficients of a section, [channel group][coded token][lane]: group g begins at 32 g T. The
-// same on every implementation.
+// Channel groups whose coefficients come from some channels alone, so that the groups of a section
+// need not all be in memory at once.
+struct GroupRange {
+  uint32_t first_group = 0, groups = 0;
+  uint32_t first_channel = 0, channels = 0;
+};
+std::vector<GroupRange> group_ranges(const SectionShape& shape);
+
+// The coefficients of a range, [channel group][coded token][lane]: the range's group g begins at 32
+// g T. The same on every implementation. `all` has an element for each.
 // Fault: a NaN or infinity, at the element's index (plane.h, encode_section). Sink tokens are
 // checked too. Or a coefficient that overflows fp32, at its token's index in the first layer.
-Checked<std::vector<float>> load_coefficients(const ChannelKernels& kernels,
-                                              const SectionShape& shape, DType dtype,
-                                              std::span<const TensorView> layers);
+Check load_coefficients(const ChannelKernels& kernels, const SectionShape& shape, DType dtype,
+                        std::span<const TensorView> layers, const GroupRange& range,
+                        std::span<float> all);
 
-// For one section alone: kernels of the default implementation.
+// Of a whole section, by kernels of the default implementation.
 Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType dtype,
                                               std::span<const TensorView> layers);
 

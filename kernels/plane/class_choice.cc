@@ -1,8 +1,9 @@
 #include "kernels/plane/class_choice.h"
 
+#include <algorithm>
 #include <limits>
-#include <memory>
 #include <numeric>
+#include <utility>
 
 #include "kernels/quantise/quantiser.h"
 
@@ -29,20 +30,27 @@ void add_value(int32_t finest, uint32_t times, uint32_t dropped_bits, SymbolCoun
 }  // namespace
 
 SymbolCounts count_symbols(std::span<const int32_t> q, uint32_t dropped_bits,
-                           const QuantisingKernels& kernels) {
+                           const QuantisingKernels& kernels, ValueCounts& values, int32_t* far) {
   SymbolCounts counts;
   counts.passes.resize(dropped_bits);
-  const auto far = std::make_unique_for_overwrite<int32_t[]>(q.size());
-  ValueCounts values{};
-  const size_t far_count = kernels.count_values(q.data(), q.size(), values, far.get());
-  for (uint32_t index = 0; index < 2 * ValueCounts::kNear; ++index) {
-    const uint32_t times = values.table[0][index] + values.table[1][index] +
-                           values.table[2][index] + values.table[3][index];
+  const size_t far_count = kernels.count_values(q.data(), q.size(), values, far);
+  const uint32_t reach = std::min(values.magnitudes, ValueCounts::kNear);
+  for (uint32_t index = ValueCounts::kNear - reach;
+       index <= std::min(ValueCounts::kNear + reach, 2 * ValueCounts::kNear - 1); ++index) {
+    uint32_t times = 0;
+    for (auto& table : values.table) times += std::exchange(table[index], 0);
     const auto value = static_cast<int32_t>(index) - static_cast<int32_t>(ValueCounts::kNear);
     if (times > 0) add_value(value, times, dropped_bits, counts);
   }
+  values.magnitudes = 0;
   for (size_t i = 0; i < far_count; ++i) add_value(far[i], 1, dropped_bits, counts);
   return counts;
+}
+
+SymbolCounts count_symbols(std::span<const int32_t> q, uint32_t dropped_bits) {
+  ValueCounts values{};
+  std::vector<int32_t> far(q.size());
+  return count_symbols(q, dropped_bits, scalar::kQuantisingKernels, values, far.data());
 }
 
 namespace {

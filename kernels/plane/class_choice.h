@@ -24,9 +24,11 @@ struct SymbolCounts {
   std::vector<std::array<std::array<uint32_t, 3>, 3>> passes;  // [pass][context][symbol]
 };
 
-// `q`: the group's finest values, of which the base drops `dropped_bits`.
+// `q`: the group's finest values, of which the base drops `dropped_bits`. `counts` and `far` are
+// scratch: counts come and go all zero, `far` has room for q.size() values.
 SymbolCounts count_symbols(std::span<const int32_t> q, uint32_t dropped_bits,
-                           const QuantisingKernels& kernels = scalar::kQuantisingKernels);
+                           const QuantisingKernels& kernels, ValueCounts& counts, int32_t* far);
+SymbolCounts count_symbols(std::span<const int32_t> q, uint32_t dropped_bits);
 
 // The base or one pass of a channel group.
 struct PartCost {

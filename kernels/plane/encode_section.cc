@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <string>
@@ -25,30 +26,90 @@ void measure(const Codec& codec, const SectionCodec& section, const ClassChoice&
   encoded.energy += kernels.energy(y.data(), y.size());
 }
 
-// Quantises group by group, chooses their classes, and measures what that costs at every level.
-Checked<QuantisedSection> quantise_section(const Codec& codec, const SectionShape& shape,
-                                           std::span<const float> coefficients,
-                                           EncodedSection& encoded) {
+// The symbols of channel group `g`, whose finest values are in `scratch`.
+void write_symbols(const Codec& codec, const SectionShape& shape, uint32_t g,
+                   EncodeScratch& scratch, SectionSymbols& symbols) {
   const QuantisingKernels& kernels = *codec.tables().encoding->quantising;
-  QuantisedSection section;
-  section.dropped_bits = shape.codec->drop_bits[0];
-  section.q.resize(coefficients.size());
-  for (uint32_t g = 0; g < shape.groups; ++g) {
-    const size_t begin = size_t{g} * kLanes * shape.coded_tokens;
-    const std::span<int32_t> q =
-        std::span(section.q).subspan(begin, size_t{shape.lanes(g)} * shape.coded_tokens);
-    const auto y = coefficients.subspan(begin, q.size());
-    kernels.quantise(y.data(), y.size(), shape.codec->step, shape.codec->rounding, q.data());
-    auto choice =
-        choose_class(codec.tables().classes, count_symbols(q, section.dropped_bits, kernels));
-    if (!choice) {
-      return Fault{"no class of the profile has the symbols that channel group " +
-                   std::to_string(g) + " needs"};
+  const ClassChoice& choice = symbols.choices[g];
+  const uint32_t dropped_bits = shape.codec->drop_bits[0];
+  const std::span<const int32_t> q = scratch.q;
+  if (!choice.parts[0].empty) {
+    const int32_t largest = codec.tables().classes[choice.scale_class].largest();
+    kernels.base_symbols(q.data(), q.size(), dropped_bits, largest,
+                         symbols.indices(shape, 0, g).data());
+    if (choice.escapes > 0) {
+      const size_t count =
+          kernels.base_escapes(q.data(), q.size(), dropped_bits, largest, scratch.escaped.data());
+      symbols.escaped[g].assign(scratch.escaped.data(), scratch.escaped.data() + count);
     }
-    measure(codec, *shape.codec, *choice, y, q, encoded);
-    section.choices.push_back(std::move(*choice));
   }
-  return section;
+  for (uint32_t pass = 0; pass < dropped_bits; ++pass) {
+    if (!choice.parts[1 + pass].empty) {
+      kernels.pass_symbols(q.data(), q.size(), dropped_bits - pass,
+                           symbols.indices(shape, 1 + pass, g).data());
+    }
+  }
+}
+
+// Quantises channel group `g`, chooses its class, and measures what that costs at every level.
+Check quantise_group(const Codec& codec, const SectionShape& shape, uint32_t g,
+                     std::span<const float> y, EncodeScratch& scratch, SectionSymbols& symbols,
+                     EncodedSection& encoded) {
+  const QuantisingKernels& kernels = *codec.tables().encoding->quantising;
+  scratch.q.resize(y.size());
+  kernels.quantise(y.data(), y.size(), shape.codec->step, shape.codec->rounding, scratch.q.data());
+  auto choice = choose_class(codec.tables().classes,
+                             count_symbols(scratch.q, shape.codec->drop_bits[0], kernels,
+                                           scratch.counts, scratch.far.data()));
+  if (!choice) {
+    return Fault{"no class of the profile has the symbols that channel group " + std::to_string(g) +
+                 " needs"};
+  }
+  measure(codec, *shape.codec, *choice, y, scratch.q, encoded);
+  symbols.choices.push_back(std::move(*choice));
+  write_symbols(codec, shape, g, scratch, symbols);
+  return {};
+}
+
+SectionSymbols room_for_symbols(const SectionShape& shape, EncodeScratch& scratch) {
+  const size_t parts = 1 + size_t{shape.codec->drop_bits[0]};
+  const size_t part_size = size_t{shape.coded_tokens} * shape.coefficients;
+  const size_t group_size = size_t{shape.coded_tokens} * kLanes;
+  scratch.symbols.resize(parts * part_size);
+  scratch.far.resize(group_size);
+  scratch.escaped.resize(group_size + 1);
+  SectionSymbols symbols;
+  symbols.escaped.resize(shape.groups);
+  for (size_t part = 0; part < parts; ++part)
+    symbols.parts.push_back(std::span(scratch.symbols).subspan(part * part_size, part_size));
+  return symbols;
+}
+
+Checked<SectionSymbols> quantise_section(const Codec& codec, const SectionShape& shape, DType dtype,
+                                         std::span<const TensorView> layers, EncodeScratch& scratch,
+                                         EncodedSection& encoded) {
+  const size_t tokens = shape.coded_tokens;
+  SectionSymbols symbols = room_for_symbols(shape, scratch);
+  for (const GroupRange& range : group_ranges(shape)) {
+    const uint32_t first = range.first_group * kLanes;
+    const uint32_t end = std::min(first + range.groups * kLanes, shape.coefficients);
+    scratch.coefficients.resize(tokens * (end - first));
+    if (Check check = load_coefficients(*codec.tables().channels, shape, dtype, layers, range,
+                                        scratch.coefficients);
+        !check) {
+      return check.fault();
+    }
+    for (uint32_t g = 0; g < range.groups; ++g) {
+      const auto y = std::span<const float>(scratch.coefficients)
+                         .subspan(tokens * kLanes * g, tokens * shape.lanes(range.first_group + g));
+      if (Check check =
+              quantise_group(codec, shape, range.first_group + g, y, scratch, symbols, encoded);
+          !check) {
+        return check.fault();
+      }
+    }
+  }
+  return symbols;
 }
 
 Checked<SectionShape> checked_shape(const Codec& codec, uint32_t group, Side side,
@@ -66,20 +127,18 @@ Checked<EncodedSection> encode_section(const Codec& codec, uint32_t group, Side 
                                        std::span<const TensorView> layers) {
   const auto shape = checked_shape(codec, group, side, tokens, layers.size());
   if (!shape) return shape.fault();
-  const auto coefficients = load_coefficients(*codec.tables().channels, *shape, dtype, layers);
-  if (!coefficients) return coefficients.fault();
-
+  const EncodeScratchPool::Lease scratch = codec.tables().encode_scratch.take();
   const std::vector<uint8_t>& ladder = shape->codec->drop_bits;
   EncodedSection encoded;
   encoded.squared_error.assign(ladder.size(), 0);
-  const auto section = quantise_section(codec, *shape, *coefficients, encoded);
-  if (!section) return section.fault();
+  const auto symbols = quantise_section(codec, *shape, dtype, layers, *scratch, encoded);
+  if (!symbols) return symbols.fault();
 
-  encoded.planes.push_back(write_base(codec.tables(), *shape, *section));
+  encoded.planes.push_back(write_base(codec.tables(), *shape, *symbols));
   for (size_t level = 1; level < ladder.size(); ++level) {
     ByteWriter plane;
     for (uint32_t bits = ladder[level - 1]; bits > ladder[level]; --bits) {
-      write_pass(codec.tables(), *shape, *section, ladder[0] - bits, plane);
+      write_pass(codec.tables(), *shape, *symbols, ladder[0] - bits, plane);
     }
     encoded.planes.push_back(std::move(plane).finish());
   }

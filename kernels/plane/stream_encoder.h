@@ -1,5 +1,5 @@
 // Codes channel groups as streams. Vector kernels take several streams in lock step: those whose
-// next groups are of one class and have all 32 lanes. The bytes do not depend on it.
+// next groups have all 32 lanes. The bytes do not depend on it.
 #pragma once
 
 #include <cstddef>
@@ -19,11 +19,10 @@ struct EncodedStream {
   std::vector<std::byte> bytes;  // states and words, unpadded
 };
 
-// How the groups of a base section or of one pass become symbols.
+// The symbols of the groups of a base section or of one pass.
 struct GroupSymbols {
-  std::function<const EncodeTable&(const CodedGroup&)> table;
-  // Symbol indices of all steps, [coded token][lane].
-  std::function<void(const CodedGroup&, std::span<uint8_t>)> write;
+  std::function<const EncodeTable*(const CodedGroup&)> table;
+  std::function<std::span<const uint8_t>(const CodedGroup&)> indices;  // [coded token][lane]
 };
 
 // `order`: the non-empty groups in coding order, cut by cut_streams() with `overhead_bytes`.

@@ -12,6 +12,7 @@
 #include "kernels/implementation/vector_kernels.h"
 #include "kernels/plane.h"
 #include "kernels/plane/channels.h"
+#include "kernels/plane/encode_scratch.h"
 #include "kernels/plane/encode_tables.h"
 
 namespace kvcast::kernels {
@@ -32,6 +33,7 @@ struct Codec::Tables {
   const EncodeKernels* encoding = nullptr;
   EncodeTables encode_tables;  // of `classes`
   std::optional<ChannelKernels> channels;
+  mutable EncodeScratchPool encode_scratch;
 };
 
 }  // namespace kvcast::kernels

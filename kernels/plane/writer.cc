@@ -6,16 +6,15 @@
 #include "kernels/plane/layout.h"
 #include "kernels/plane/stream_cut.h"
 #include "kernels/plane/stream_encoder.h"
-#include "kernels/quantise/quantiser.h"
 
 namespace kvcast::kernels {
 namespace {
 
 // The groups that are not empty in a part (0: base, k: pass k - 1), in coding order.
-std::vector<CodedGroup> groups_of_part(const QuantisedSection& section, size_t part) {
+std::vector<CodedGroup> groups_of_part(const SectionSymbols& symbols, size_t part) {
   std::vector<CodedGroup> groups;
-  for (uint32_t g = 0; g < section.choices.size(); ++g) {
-    const ClassChoice& choice = section.choices[g];
+  for (uint32_t g = 0; g < symbols.choices.size(); ++g) {
+    const ClassChoice& choice = symbols.choices[g];
     if (!choice.parts[part].empty)
       groups.push_back({g, choice.scale_class, choice.parts[part].bits});
   }
@@ -36,67 +35,35 @@ bool fits_two_bytes(int32_t value) {
   return value == static_cast<int16_t>(value);
 }
 
-bool escapes(int32_t value, const ClassTables& tables) {
-  return value < -tables.largest() || value > tables.largest();
-}
-
-// Appends the escaped values of one stream.
-void collect_escapes(const SectionShape& shape, std::span<const ClassTables> classes,
-                     const QuantisedSection& section, std::span<const CodedGroup> groups,
-                     std::vector<int32_t>& values) {
-  for (const CodedGroup& group : groups) {
-    if (section.choices[group.group].escapes == 0) continue;
-    for (const int32_t finest : section.group(shape, group.group)) {
-      const int32_t value = drop_bits(finest, section.dropped_bits);
-      if (escapes(value, classes[group.scale_class])) values.push_back(value);
-    }
-  }
-}
-
-std::vector<EncodedStream> encode_base(const Codec::Tables& tables, const SectionShape& shape,
-                                       const QuantisedSection& section,
-                                       std::span<const CodedGroup> order) {
-  const auto encode_tables = tables.encode_tables.of(tables.classes);
-  const GroupSymbols symbols{[&](const CodedGroup& group) -> const EncodeTable& {
-                               return encode_tables[group.scale_class].base;
-                             },
-                             [&](const CodedGroup& group, std::span<uint8_t> to) {
-                               tables.encoding->quantising->base_symbols(
-                                   section.group(shape, group.group).data(), to.size(),
-                                   section.dropped_bits,
-                                   tables.classes[group.scale_class].largest(), to.data());
-                             }};
-  return encode_streams(shape, order, kLanes * kStateBytes + kBaseStreamEntryBytes, symbols,
-                        tables.encoding->encode_symbols);
-}
-
-std::vector<EncodedStream> encode_pass(const Codec::Tables& tables, const SectionShape& shape,
-                                       const QuantisedSection& section, uint32_t pass) {
-  const auto encode_tables = tables.encode_tables.of(tables.classes);
-  const GroupSymbols symbols{[&](const CodedGroup& group) -> const EncodeTable& {
-                               return encode_tables[group.scale_class].passes[pass];
-                             },
-                             [&](const CodedGroup& group, std::span<uint8_t> to) {
-                               tables.encoding->quantising->pass_symbols(
-                                   section.group(shape, group.group).data(), to.size(),
-                                   section.dropped_bits - pass, to.data());
-                             }};
-  return encode_streams(shape, groups_of_part(section, 1 + pass),
-                        kLanes * kStateBytes + kPassStreamEntryBytes, symbols,
+// `table(group)` answers the table of one group's symbols in this part.
+template <typename TableOf>
+std::vector<EncodedStream> encode_part(const Codec::Tables& tables, const SectionShape& shape,
+                                       const SectionSymbols& symbols, size_t part,
+                                       std::span<const CodedGroup> order, size_t entry_bytes,
+                                       TableOf table) {
+  const GroupSymbols of_group{
+      table, [&](const CodedGroup& group) { return symbols.indices(shape, part, group.group); }};
+  return encode_streams(shape, order, kLanes * kStateBytes + entry_bytes, of_group,
                         tables.encoding->encode_symbols);
 }
 
 }  // namespace
 
 std::vector<std::byte> write_base(const Codec::Tables& tables, const SectionShape& shape,
-                                  const QuantisedSection& section) {
-  const std::vector<CodedGroup> order = groups_of_part(section, 0);
-  const std::vector<EncodedStream> streams = encode_base(tables, shape, section, order);
+                                  const SectionSymbols& symbols) {
+  const auto encode_tables = tables.encode_tables.of(tables.classes);
+  const std::vector<CodedGroup> order = groups_of_part(symbols, 0);
+  const auto streams =
+      encode_part(tables, shape, symbols, 0, order, kBaseStreamEntryBytes,
+                  [&](const CodedGroup& group) { return &encode_tables[group.scale_class].base; });
   std::vector<int32_t> escaped;
   ByteWriter entries;
   for (const EncodedStream& stream : streams) {
     const size_t before = escaped.size();
-    collect_escapes(shape, tables.classes, section, stream.groups, escaped);
+    for (const CodedGroup& group : stream.groups) {
+      const std::vector<int32_t>& values = symbols.escaped[group.group];
+      escaped.insert(escaped.end(), values.begin(), values.end());
+    }
     entries.put(static_cast<uint32_t>(stream.bytes.size()));
     entries.put(static_cast<uint32_t>(stream.groups.size()));
     entries.put(static_cast<uint32_t>(escaped.size() - before));
@@ -109,7 +76,7 @@ std::vector<std::byte> write_base(const Codec::Tables& tables, const SectionShap
   out.put(shape.groups);
   out.put(static_cast<uint8_t>(wide ? 4 : 2));
   out.put_zeros(3);
-  for (const ClassChoice& choice : section.choices) {
+  for (const ClassChoice& choice : symbols.choices) {
     out.put(static_cast<uint8_t>(choice.scale_class | (choice.parts[0].empty ? kEmptyFlag : 0)));
   }
   out.pad(4);
@@ -124,12 +91,17 @@ std::vector<std::byte> write_base(const Codec::Tables& tables, const SectionShap
 }
 
 void write_pass(const Codec::Tables& tables, const SectionShape& shape,
-                const QuantisedSection& section, uint32_t pass, ByteWriter& out) {
-  const std::vector<EncodedStream> streams = encode_pass(tables, shape, section, pass);
+                const SectionSymbols& symbols, uint32_t pass, ByteWriter& out) {
+  const auto encode_tables = tables.encode_tables.of(tables.classes);
+  const std::vector<CodedGroup> order = groups_of_part(symbols, 1 + pass);
+  const auto streams = encode_part(
+      tables, shape, symbols, 1 + pass, order, kPassStreamEntryBytes,
+      [&](const CodedGroup& group) { return &encode_tables[group.scale_class].passes[pass]; });
+
   out.put(static_cast<uint32_t>(streams.size()));
   std::vector<uint8_t> flags((shape.groups + 7) / 8);
   for (uint32_t g = 0; g < shape.groups; ++g) {
-    if (section.choices[g].parts[1 + pass].empty) flags[g / 8] |= static_cast<uint8_t>(1u << g % 8);
+    if (symbols.choices[g].parts[1 + pass].empty) flags[g / 8] |= static_cast<uint8_t>(1u << g % 8);
   }
   out.put_array(flags);
   out.pad(4);

@@ -13,23 +13,23 @@
 
 namespace kvcast::kernels {
 
-// A section quantised and its classes chosen.
-struct QuantisedSection {
-  std::vector<int32_t> q;            // finest values, [channel group][coded token][lane]
-  std::vector<ClassChoice> choices;  // [channel group]
-  uint32_t dropped_bits = 0;         // of the base
+// A section quantised, its classes chosen, as symbols. Part 0 is the base, part k pass k - 1.
+struct SectionSymbols {
+  std::vector<ClassChoice> choices;           // [channel group]
+  std::vector<std::vector<int32_t>> escaped;  // [channel group]: values the base escapes
+  std::vector<std::span<uint8_t>> parts;      // [part]: symbol indices, [channel group][step][lane]
 
-  std::span<const int32_t> group(const SectionShape& shape, uint32_t g) const {
-    return std::span(q).subspan(size_t{g} * kLanes * shape.coded_tokens,
-                                size_t{shape.lanes(g)} * shape.coded_tokens);
+  std::span<uint8_t> indices(const SectionShape& shape, size_t part, uint32_t group) const {
+    return parts[part].subspan(size_t{group} * kLanes * shape.coded_tokens,
+                               size_t{shape.lanes(group)} * shape.coded_tokens);
   }
 };
 
 std::vector<std::byte> write_base(const Codec::Tables& tables, const SectionShape& shape,
-                                  const QuantisedSection& section);
+                                  const SectionSymbols& symbols);
 
 // Appends pass `pass`, counted from the base.
 void write_pass(const Codec::Tables& tables, const SectionShape& shape,
-                const QuantisedSection& section, uint32_t pass, ByteWriter& out);
+                const SectionSymbols& symbols, uint32_t pass, ByteWriter& out);
 
 }  // namespace kvcast::kernels

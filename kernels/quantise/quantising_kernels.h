@@ -16,6 +16,7 @@ struct ValueCounts {
   static constexpr uint32_t kNear =
       512;  // values -kNear to kNear - 1 have counts, at value + kNear
   uint32_t table[4][2 * kNear];
+  uint32_t magnitudes;  // all bits of those counted, perhaps more: bounds where to look for counts
 };
 
 struct QuantisingKernels {
@@ -27,6 +28,10 @@ struct QuantisingKernels {
   // Symbols of a base that drops `dropped_bits`, of a table with largest value `largest`.
   void (*base_symbols)(const int32_t* q, size_t count, uint32_t dropped_bits, int32_t largest,
                        uint8_t* symbols);
+  // Writes to `escaped`, which has room for all and one more, the values that such a base escapes.
+  // Answers how many.
+  size_t (*base_escapes)(const int32_t* q, size_t count, uint32_t dropped_bits, int32_t largest,
+                         int32_t* escaped);
   // 4 * context + symbol, of the pass before which `dropped_bits` are dropped, at least one.
   void (*pass_symbols)(const int32_t* q, size_t count, uint32_t dropped_bits, uint8_t* indices);
   // The sum of y^2, and that of (y - reconstruction)^2 where `dropped_bits` of q are dropped; fp64,

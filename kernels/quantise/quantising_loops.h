@@ -49,8 +49,12 @@ size_t count_value(int32_t q, uint32_t* table, int32_t* far) {
 
 size_t count_values(const int32_t* q, size_t count, ValueCounts& counts, int32_t* far) {
   size_t appended = 0;
-  for (size_t i = 0; i < count; ++i)
+  int32_t magnitudes = 0;
+  for (size_t i = 0; i < count; ++i) {
     appended += count_value(q[i], counts.table[i % 4], far + appended);
+    magnitudes |= with_sign(q[i], q[i] >> 31);
+  }
+  counts.magnitudes |= static_cast<uint32_t>(magnitudes);
   return appended;
 }
 
@@ -61,6 +65,17 @@ void base_symbols(const int32_t* __restrict q, size_t count, uint32_t dropped_bi
     const auto symbol = static_cast<uint32_t>(dropped(q[i], dropped_bits) + largest);
     symbols[i] = static_cast<uint8_t>(symbol < escape ? symbol : escape);
   }
+}
+
+[[maybe_unused]] size_t base_escapes(const int32_t* q, size_t count, uint32_t dropped_bits,
+                                     int32_t largest, int32_t* escaped) {
+  size_t appended = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const int32_t value = dropped(q[i], dropped_bits);
+    escaped[appended] = value;
+    appended += (value < -largest) | (value > largest);
+  }
+  return appended;
 }
 
 void pass_symbols(const int32_t* __restrict q, size_t count, uint32_t dropped_bits,
@@ -117,8 +132,8 @@ double energy(const float* y, size_t count) {
   return sum_of_squares(count, [y](size_t i) { return static_cast<double>(y[i]); });
 }
 
-double squared_error(const CellReconstruction& how, uint32_t dropped_bits, const float* y,
-                     const int32_t* q, size_t count) {
+[[maybe_unused]] double squared_error(const CellReconstruction& how, uint32_t dropped_bits,
+                                      const float* y, const int32_t* q, size_t count) {
   const CellReconstruction copy = how;
   return sum_of_squares(count, [=](size_t i) {
     return static_cast<double>(y[i] - reconstructed(copy, dropped_bits, q[i]));

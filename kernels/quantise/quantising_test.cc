@@ -78,6 +78,9 @@ TEST(QuantisingKernels, CountsEveryValueOnce) {
       const auto counts = std::make_unique<ValueCounts>();
       std::vector<int32_t> far(q.size());
       far.resize(kernels->count_values(q.data(), q.size(), *counts, far.data()));
+      uint32_t magnitudes = 0;
+      for (const int32_t value : q) magnitudes |= magnitude(value);
+      ASSERT_EQ(counts->magnitudes & magnitudes, magnitudes);
       std::map<int32_t, uint32_t> counted;
       for (const int32_t value : far) ++counted[value];
       for (uint32_t i = 0; i < 2 * ValueCounts::kNear; ++i) {
@@ -98,10 +101,12 @@ TEST(QuantisingKernels, SymbolsOfBasesAndPasses) {
     const uint32_t bits = below(random, 9);
     const auto largest = static_cast<int32_t>(below(random, 16));
     std::vector<uint8_t> base, pass, symbols(q.size());
+    std::vector<int32_t> escaped;
     for (const int32_t value : q) {
       const int32_t coarse = drop_bits(value, bits);
       base.push_back(
           static_cast<uint8_t>(std::abs(coarse) <= largest ? coarse + largest : 2 * largest + 1));
+      if (base.back() == 2 * largest + 1) escaped.push_back(coarse);
       const int32_t before = drop_bits(value, bits + 1);
       pass.push_back(
           static_cast<uint8_t>(4 * refinement_context(before) + refinement_symbol(before, coarse)));
@@ -109,6 +114,9 @@ TEST(QuantisingKernels, SymbolsOfBasesAndPasses) {
     for (const QuantisingKernels* kernels : all_kernels()) {
       kernels->base_symbols(q.data(), q.size(), bits, largest, symbols.data());
       ASSERT_EQ(symbols, base);
+      std::vector<int32_t> found(q.size() + 1);
+      found.resize(kernels->base_escapes(q.data(), q.size(), bits, largest, found.data()));
+      ASSERT_EQ(found, escaped);
       kernels->pass_symbols(q.data(), q.size(), bits + 1, symbols.data());
       ASSERT_EQ(symbols, pass);
     }

@@ -56,12 +56,12 @@ void narrow_to_f16(const float* __restrict from, size_t count, uint16_t* __restr
 }
 
 bool all_finite(const float* x, size_t count) {
-  uint32_t beyond = 0;
+  int32_t largest = 0;
   for (size_t i = 0; i < count; ++i) {
-    const uint32_t magnitude = __builtin_bit_cast(uint32_t, x[i]) & 0x7FFFFFFF;
-    beyond |= magnitude >= 0x7F800000;
+    const int32_t magnitude = __builtin_bit_cast(int32_t, x[i]) & 0x7FFFFFFF;
+    largest = largest < magnitude ? magnitude : largest;
   }
-  return beyond == 0;
+  return largest < 0x7F800000;
 }
 
 void rotate(const float* __restrict cosine, const float* __restrict sine, float scaling,

@@ -44,9 +44,11 @@ std::span<const float* const> ForwardTransform::coefficients() const {
   return coded_;
 }
 
-bool ForwardTransform::finite() const {
-  const std::vector<float>& all = codec_.blocks.empty() ? channels_ : components_;
-  return kernels_.all_finite(all.data(), all.size());
+bool ForwardTransform::finite(size_t first, size_t count) const {
+  for (const float* column : std::span(coded_).subspan(first, count)) {
+    if (!kernels_.all_finite(column, kColumnTokens)) return false;
+  }
+  return true;
 }
 
 InverseTransform::InverseTransform(const SectionCodec& codec, const InverseKernels& kernels)

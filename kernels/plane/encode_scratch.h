@@ -1,0 +1,38 @@
+// Memory of encode_section() that a codec keeps from call to call: fresh pages cost as much as
+// coding what they hold. One piece for each thread that encodes at once.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "kernels/plane/uninitialised.h"
+#include "kernels/quantise/quantising_kernels.h"
+
+namespace kvcast::kernels {
+
+struct EncodeScratch {
+  UninitialisedVector<float> coefficients;       // of some channel groups
+  UninitialisedVector<int32_t> q, far, escaped;  // of one
+  UninitialisedVector<uint8_t> symbols;          // of a section
+  ValueCounts counts{};                          // all zero between calls
+};
+
+// Thread-safe.
+class EncodeScratchPool {
+ public:
+  // Given back where the pointer goes out of scope; the pool must outlive it.
+  struct GiveBack {
+    EncodeScratchPool* pool;
+    void operator()(EncodeScratch* scratch) const;
+  };
+  using Lease = std::unique_ptr<EncodeScratch, GiveBack>;
+  Lease take();
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<EncodeScratch>> free_;
+};
+
+}  // namespace kvcast::kernels
