@@ -236,14 +236,20 @@ Check load_coefficients(const ChannelKernels& kernels, const SectionShape& shape
   return {};
 }
 
-Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType dtype,
+Checked<std::vector<float>> load_coefficients(const ChannelKernels& kernels,
+                                              const SectionShape& shape, DType dtype,
                                               std::span<const TensorView> layers) {
   std::vector<float> all(size_t{shape.coded_tokens} * shape.coefficients);
-  const ChannelKernels kernels(*shape.profile, default_implementation());
   const GroupRange whole{0, shape.groups, 0, shape.width};
   if (Check check = load_coefficients(kernels, shape, dtype, layers, whole, all); !check)
     return check.fault();
   return all;
+}
+
+Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType dtype,
+                                              std::span<const TensorView> layers) {
+  return load_coefficients(ChannelKernels(*shape.profile, default_implementation()), shape, dtype,
+                           layers);
 }
 
 void store_coefficients(const ChannelKernels& kernels, const SectionShape& shape,

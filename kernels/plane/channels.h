@@ -41,7 +41,10 @@ Check load_coefficients(const ChannelKernels& kernels, const SectionShape& shape
                         std::span<const TensorView> layers, const GroupRange& range,
                         std::span<float> all);
 
-// Of a whole section, by kernels of the default implementation.
+// Of a whole section; without kernels, by those of the default implementation.
+Checked<std::vector<float>> load_coefficients(const ChannelKernels& kernels,
+                                              const SectionShape& shape, DType dtype,
+                                              std::span<const TensorView> layers);
 Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType dtype,
                                               std::span<const TensorView> layers);
 
