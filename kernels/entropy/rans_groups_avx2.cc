@@ -31,15 +31,17 @@ struct Base {
     stream.open(*job.cursor[0]);
   }
 
-  [[gnu::always_inline]] __m256i step(const GroupJob& job, uint32_t step, bool& enough) {
-    const __m256i value = values.at(Index<kWide>(decode_base(stream, tables)));
+  template <bool kAll>
+  [[gnu::always_inline]] __m256i step(const GroupJob& job, const LaneMask<kAll>& lanes,
+                                      uint32_t step, bool& enough) {
+    const __m256i value = values.at(Index<kWide>(decode_base(stream, lanes, tables)));
     const __m256i is_escape =
         _mm256_cmpeq_epi8(value, _mm256_set1_epi8(static_cast<int8_t>(to_byte(kFusedEscape))));
     enough &= stream.next <= job.cursor[0]->end;
-    if (job.escapes) job.escapes[step] = lane_mask(is_escape);
+    if (job.escapes) job.escapes[step] = lanes.of(lane_mask(is_escape));
     if (_mm256_movemask_epi8(is_escape) == 0) [[likely]]
       return value;
-    const __m256i placed = place_escapes(value, lane_mask(is_escape), *job.escaped);
+    const __m256i placed = place_escapes(value, lanes.of(lane_mask(is_escape)), *job.escaped);
     enough &= job.escaped->next <= job.escaped->end;
     return placed;
   }
@@ -54,10 +56,12 @@ struct Pass {
   }
 
   // Magnitudes are below 64.
-  [[gnu::always_inline]] __m256i step(__m256i before, const RansCursor& cursor, bool& enough) {
+  template <bool kAll>
+  [[gnu::always_inline]] __m256i step(__m256i before, const LaneMask<kAll>& lanes,
+                                      const RansCursor& cursor, bool& enough) {
     const __m256i doubled = _mm256_add_epi8(before, before);  // of the magnitude
     const __m256i context = _mm256_min_epu8(_mm256_add_epi8(doubled, doubled), _mm256_set1_epi8(8));
-    const __m256i change = decode_change(stream, tables, context);
+    const __m256i change = decode_change(stream, lanes, tables, context);
     enough &= stream.next <= cursor.end;
     const __m256i sign = _mm256_and_si256(before, _mm256_set1_epi8(static_cast<int8_t>(0x80)));
     return _mm256_add_epi8(_mm256_or_si256(doubled, sign), change);
@@ -66,8 +70,7 @@ struct Pass {
 
 // kBlocks * 16 magnitudes.
 template <int kBlocks>
-[[gnu::always_inline]] inline void write_coefficients(const FusedCoefficients& of, __m256i values,
-                                                      uint16_t* out) {
+[[gnu::always_inline]] inline Lanes coefficients(const FusedCoefficients& of, __m256i values) {
   const __m256i magnitude = _mm256_and_si256(values, _mm256_set1_epi8(0x7F));
   __m256i low = _mm256_setzero_si256();
   __m256i high = _mm256_and_si256(values, _mm256_set1_epi8(static_cast<int8_t>(0x80)));
@@ -80,29 +83,30 @@ template <int kBlocks>
     low = _mm256_or_si256(low, _mm256_shuffle_epi8(load_bytes(of.low + 16 * block), index));
     high = _mm256_or_si256(high, _mm256_shuffle_epi8(load_bytes(of.high + 16 * block), index));
   }
-  const Lanes bf16 = unpack(low, high);
-  for (int h = 0; h < 2; ++h)
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out) + h, bf16.half[h]);
+  return unpack(low, high);
 }
 
 // The base and passes of a group. Pass p works p steps behind the base, so that what one iteration
 // does to each stream is independent of the others.
-template <bool kWide, int kPasses>
+template <bool kWide, int kPasses, bool kAll>
 struct Group {
   const GroupJob& job;
   size_t row;
+  LaneMask<kAll> lanes;
   Base<kWide> base;
   Pass passes[kPasses];
   __m256i values[1 + kPasses];  // after that many passes
   bool enough = true;
 
-  [[gnu::always_inline]] void do_base(uint32_t step) { values[0] = base.step(job, step, enough); }
+  [[gnu::always_inline]] void do_base(uint32_t step) {
+    values[0] = base.step(job, lanes, step, enough);
+  }
   [[gnu::always_inline]] void do_pass(int p) {
-    values[p] = passes[p - 1].step(values[p - 1], *job.cursor[p], enough);
+    values[p] = passes[p - 1].step(values[p - 1], lanes, *job.cursor[p], enough);
   }
   [[gnu::always_inline]] void write(uint32_t step) const {
     const __m256i value = values[kPasses];
-    write_coefficients<1 << kPasses>(*job.coefficients, value, job.out + step * row);
+    lanes.store(job.out + step * row, coefficients<1 << kPasses>(*job.coefficients, value));
     if (job.refined) {
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(job.refined + size_t{step} * 32),
                           reorder(value));
@@ -129,19 +133,24 @@ struct Group {
       write(at - kPasses);
     }
     for (; at < steps + kPasses && enough; ++at) at_an_end(at, steps);
-    base.stream.close(*job.cursor[0]);
-    for (int p = 0; p < kPasses; ++p) passes[p].stream.close(*job.cursor[1 + p]);
+    base.stream.close(lanes.count, *job.cursor[0]);
+    for (int p = 0; p < kPasses; ++p) passes[p].stream.close(lanes.count, *job.cursor[1 + p]);
     return enough;
   }
 };
 
-template <bool kWide>
+template <bool kWide, bool kAll>
 bool decode_group(const GroupJob& job, uint32_t passes, uint32_t steps, size_t row) {
+  const LaneMask<kAll> lanes(job.lanes);
+  const Base<kWide> base(job);
   const auto pass = [&](int p) { return Pass(*job.table[p], *job.cursor[p]); };
-  if (passes == 1) return Group<kWide, 1>{job, row, Base<kWide>(job), {pass(1)}, {}}.run(steps);
-  if (passes == 2)
-    return Group<kWide, 2>{job, row, Base<kWide>(job), {pass(1), pass(2)}, {}}.run(steps);
-  return Group<kWide, 3>{job, row, Base<kWide>(job), {pass(1), pass(2), pass(3)}, {}}.run(steps);
+  if (passes == 1) {
+    return Group<kWide, 1, kAll>{job, row, lanes, base, {pass(1)}, {}}.run(steps);
+  }
+  if (passes == 2) {
+    return Group<kWide, 2, kAll>{job, row, lanes, base, {pass(1), pass(2)}, {}}.run(steps);
+  }
+  return Group<kWide, 3, kAll>{job, row, lanes, base, {pass(1), pass(2), pass(3)}, {}}.run(steps);
 }
 
 }  // namespace
@@ -151,8 +160,10 @@ bool decode_groups(const GroupJob* jobs, uint32_t groups, uint32_t passes, uint3
                    size_t row) {
   bool enough = true;
   for (uint32_t g = 0; g < groups; ++g) {
-    enough &= (jobs[g].table[0]->wide ? decode_group<true> : decode_group<false>)(jobs[g], passes,
-                                                                                  steps, row);
+    const bool wide = jobs[g].table[0]->wide, all = jobs[g].lanes == 32;
+    const auto decode = wide ? (all ? decode_group<true, true> : decode_group<true, false>)
+                             : (all ? decode_group<false, true> : decode_group<false, false>);
+    enough &= decode(jobs[g], passes, steps, row);
   }
   return enough;
 }

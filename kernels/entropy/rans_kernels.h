@@ -12,7 +12,6 @@
 
 namespace kvcast::kernels {
 
-inline constexpr uint32_t kMaxLockstep = 4;       // streams of an encoder
 inline constexpr uint32_t kMaxDecodeStreams = 6;  // of decode_symbols and refine_values
 inline constexpr uint32_t kMaxFusedGroups = 2;    // of decode_groups
 inline constexpr uint32_t kMaxFusedPasses = 3;
@@ -52,13 +51,16 @@ struct EscapedValues {
   const uint16_t* end;
 };
 
+// Jobs of fewer than 32 lanes are alone in their call; the states of absent lanes stay as they are.
+
 // One stream of a call and where its values go.
 struct SymbolJob {
   RansCursor* cursor;
   const AliasRegisters* table;
   const SymbolValues* values;
   EscapedValues* escaped;
-  uint16_t* out;  // [steps] rows of 32, `row` elements apart
+  uint16_t* out;  // [steps] rows of `lanes`, `row` elements apart
+  uint32_t lanes;
 };
 
 // One stream of a pass over values in memory.
@@ -66,6 +68,7 @@ struct RefineJob {
   RansCursor* cursor;
   const AliasRegisters* table;
   int16_t* values;  // [steps][32], refined in place
+  uint32_t lanes;
 };
 
 // A signed value of a fused group: bit 15 the sign, the others the magnitude, at most 15 before the
@@ -82,16 +85,17 @@ struct FusedCoefficients {
   alignas(64) uint8_t high[kFusedMagnitudes];
 };
 
-// A channel group of 32 lanes.
+// A channel group.
 struct GroupJob {
   RansCursor* cursor[1 + kMaxFusedPasses];  // of the base, then of each pass
   const AliasRegisters* table[1 + kMaxFusedPasses];
   const SymbolValues* values;  // of the base; escape: kFusedEscape
   EscapedValues* escaped;
   const FusedCoefficients* coefficients;
-  uint16_t* out;      // [steps] rows of 32, `row` elements apart: coefficients
+  uint16_t* out;      // [steps] rows of `lanes`, `row` elements apart: coefficients
   uint8_t* refined;   // nullptr, or [steps][32]: bit 7 the sign, the others the magnitude
   uint32_t* escapes;  // nullptr, or [steps]: bit l is set where lane l escaped
+  uint32_t lanes;
 };
 
 // All answer false where the words of some stream ran out (its cursor is past its end) or escaped

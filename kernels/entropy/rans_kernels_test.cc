@@ -31,9 +31,10 @@ SymbolValues random_values(std::mt19937& random, const AliasRegisters& registers
 // Streams of two tables; both decoders take the same runs and end in the same state. Escapes become
 // the values that were given for them.
 void compare_symbols(std::mt19937& random, Implementation implementation, size_t alphabet,
-                     uint32_t stream_count) {
+                     uint32_t stream_count, uint32_t lanes = kLanes) {
   const std::string where = std::string(implementation_name(implementation)) + ", alphabet " +
-                            std::to_string(alphabet) + ", streams " + std::to_string(stream_count);
+                            std::to_string(alphabet) + ", streams " + std::to_string(stream_count) +
+                            ", lanes " + std::to_string(lanes);
   struct Coding {
     std::vector<uint16_t> frequency;
     AliasTable table;
@@ -61,14 +62,15 @@ void compare_symbols(std::mt19937& random, Implementation implementation, size_t
   std::vector<EscapedValues> left;
   for (uint32_t s = 0; s < stream_count; ++s) {
     const Coding& coding = codings[s % 2];
-    std::vector<uint8_t> symbols(size_t{steps} * kLanes);
+    std::vector<uint8_t> symbols(size_t{steps} * lanes);
     for (uint8_t& symbol : symbols) {
       symbol = draw_symbol(random, coding.frequency);
       if (symbol == coding.escape) escaped[s].push_back(static_cast<uint16_t>(random()));
     }
-    RansEncoder encoder(kLanes);
-    encoder.encode(coding.table, kLanes, symbols);
-    streams.push_back(std::make_unique<VectorStream>(encoder.finish(), kLanes));
+    const uint32_t stream_lanes = below(random, 2) == 0 ? lanes : kLanes;
+    RansEncoder encoder(stream_lanes);
+    encoder.encode(coding.table, lanes, symbols);
+    streams.push_back(std::make_unique<VectorStream>(encoder.finish(), stream_lanes));
     const size_t count = escaped[s].size();
     escaped[s].resize(count + 64);
     left.push_back({escaped[s].data(), escaped[s].data() + count});
@@ -81,7 +83,7 @@ void compare_symbols(std::mt19937& random, Implementation implementation, size_t
     for (uint32_t s = 0; s < stream_count; ++s) {
       const Coding& coding = codings[s % 2];
       jobs.push_back(
-          {&streams[s]->cursor, &coding.registers, &coding.values, &left[s], out[s].data()});
+          {&streams[s]->cursor, &coding.registers, &coding.values, &left[s], out[s].data(), lanes});
       next_escaped.push_back(left[s].next);
     }
     ASSERT_TRUE(
@@ -89,16 +91,16 @@ void compare_symbols(std::mt19937& random, Implementation implementation, size_t
         << where;
     for (uint32_t s = 0; s < stream_count; ++s) {
       const Coding& coding = codings[s % 2];
-      std::vector<uint8_t> symbols(size_t{run} * kLanes);
-      ASSERT_TRUE(streams[s]->scalar->decode(coding.table, kLanes, symbols).ok());
+      std::vector<uint8_t> symbols(size_t{run} * lanes);
+      ASSERT_TRUE(streams[s]->scalar->decode(coding.table, lanes, symbols).ok());
       for (size_t i = 0; i < symbols.size(); ++i) {
         const uint16_t expected =
             symbols[i] == coding.escape ? *next_escaped[s]++ : coding.of_symbol[symbols[i]];
-        ASSERT_EQ(out[s][i / kLanes * row + i % kLanes], expected) << where << " at " << i;
+        ASSERT_EQ(out[s][i / lanes * row + i % lanes], expected) << where << " at " << i;
       }
       EXPECT_EQ(left[s].next, next_escaped[s]) << where;
       for (size_t i = 0; i < out[s].size(); ++i) {
-        if (i % row >= kLanes || i >= run * row) {
+        if (i % row >= lanes || i >= run * row) {
           ASSERT_EQ(out[s][i], 7) << where;
         }
       }
@@ -115,6 +117,10 @@ TEST(RansKernels, SymbolsAndStatesAreTheScalarOnes) {
     for (size_t alphabet = 1; alphabet <= kMaxAlphabet; ++alphabet) {
       for (uint32_t streams = 1; streams <= kMaxDecodeStreams; ++streams)
         compare_symbols(random, implementation, alphabet, streams);
+    }
+    for (uint32_t lanes = 1; lanes < kLanes; ++lanes) {
+      compare_symbols(random, implementation, 1 + below(random, 16), 1, lanes);
+      compare_symbols(random, implementation, 17 + below(random, 16), 1, lanes);
     }
   }
 }
@@ -138,32 +144,41 @@ TEST(RansKernels, RefinedValuesAndStatesAreTheScalarOnes) {
       const AliasRegisters registers =
           pass_registers({frequencies[0], frequencies[1], frequencies[2]});
       const uint32_t steps = below(random, 200),
-                     stream_count = 1 + below(random, kMaxDecodeStreams);
+                     lanes = below(random, 2) == 0 ? kLanes : 1 + below(random, 31),
+                     stream_count = lanes < kLanes ? 1 : 1 + below(random, kMaxDecodeStreams);
       std::vector<std::vector<int16_t>> values, expected;
       std::vector<std::unique_ptr<VectorStream>> streams;
       std::vector<RefineJob> jobs;
       for (uint32_t s = 0; s < stream_count; ++s) {
         values.emplace_back(size_t{steps} * kLanes);
         std::vector<uint8_t> contexts, symbols;
-        for (int16_t& value : values.back()) {
+        for (size_t i = 0; i < values.back().size(); ++i) {
+          int16_t& value = values.back()[i];
+          if (i % kLanes >= lanes) continue;
           value = random_value(random);
           contexts.push_back(refinement_context(value));
           symbols.push_back(draw_symbol(random, frequencies[contexts.back()]));
         }
         RansEncoder encoder(kLanes);
-        encoder.encode(pointers, contexts, kLanes, symbols);
+        encoder.encode(pointers, contexts, lanes, symbols);
         streams.push_back(std::make_unique<VectorStream>(encoder.finish(), kLanes));
-        ASSERT_TRUE(streams.back()->scalar->decode(pointers, contexts, kLanes, symbols).ok());
+        ASSERT_TRUE(streams.back()->scalar->decode(pointers, contexts, lanes, symbols).ok());
         expected.emplace_back();
         for (size_t i = 0; i < symbols.size(); ++i) {
-          expected.back().push_back(static_cast<int16_t>(refine(values.back()[i], symbols[i])));
+          const int16_t before = values.back()[i / lanes * kLanes + i % lanes];
+          expected.back().push_back(static_cast<int16_t>(refine(before, symbols[i])));
         }
       }
       for (uint32_t s = 0; s < stream_count; ++s)
-        jobs.push_back({&streams[s]->cursor, &registers, values[s].data()});
+        jobs.push_back({&streams[s]->cursor, &registers, values[s].data(), lanes});
       ASSERT_TRUE(
           vector_kernels(implementation)->rans.refine_values(jobs.data(), stream_count, steps));
-      EXPECT_EQ(values, expected) << implementation_name(implementation);
+      for (uint32_t s = 0; s < stream_count; ++s) {
+        for (size_t i = 0; i < expected[s].size(); ++i) {
+          ASSERT_EQ(values[s][i / lanes * kLanes + i % lanes], expected[s][i])
+              << implementation_name(implementation) << ", lanes " << lanes;
+        }
+      }
       for (const auto& stream : streams)
         stream->expect_same_state(implementation_name(implementation));
     }
@@ -189,7 +204,7 @@ TEST(RansKernels, EscapedValuesThatRunOutAreNoticed) {
       const std::vector<uint16_t> escaped(given + 64);
       EscapedValues left{escaped.data(), escaped.data() + given};
       std::vector<uint16_t> out(symbols.size());
-      const SymbolJob job{&stream.cursor, &registers, &values, &left, out.data()};
+      const SymbolJob job{&stream.cursor, &registers, &values, &left, out.data(), kLanes};
       EXPECT_EQ(vector_kernels(implementation)->rans.decode_symbols(&job, 1, 50, kLanes),
                 given == escapes);
       EXPECT_EQ(left.next > left.end, given < escapes);
@@ -213,7 +228,7 @@ TEST(RansKernels, WordsThatRunOutAreNoticed) {
       std::vector<uint16_t> of_symbol, out(symbols.size()), escaped(symbols.size() + 64);
       const SymbolValues values = random_values(random, registers, 3, of_symbol);
       EscapedValues left{escaped.data(), escaped.data() + symbols.size()};
-      const SymbolJob job{&stream.cursor, &registers, &values, &left, out.data()};
+      const SymbolJob job{&stream.cursor, &registers, &values, &left, out.data(), kLanes};
       EXPECT_FALSE(vector_kernels(implementation)->rans.decode_symbols(&job, 1, 100, kLanes));
       EXPECT_GT(stream.cursor.next, stream.cursor.end);
       EXPECT_FALSE(stream.scalar->resume(stream.cursor).ok());

@@ -1,103 +1,14 @@
 // Steps of one stream of 32 lanes, with 16-bit halves of its states in four registers and all that
 // tables are asked for as bytes: one register holds a byte of every lane. Included only by files
 // compiled for AVX2: no other may share its inline functions.
-//
-// Bytes of lanes are in packed order: lanes 0-7, 16-23, 8-15, 24-31, as packs and unpacks of
-// registers of lanes 0-15 and 16-31 have it.
 #pragma once
 
 #include <immintrin.h>
 
+#include "kernels/entropy/byte_tables_avx2.h"
 #include "kernels/entropy/rans_kernels.h"
 
 namespace kvcast::kernels::avx2 {
-
-// 16 bits of each lane: [0] lanes 0-15, [1] lanes 16-31.
-struct Lanes {
-  __m256i half[2];
-};
-
-[[gnu::always_inline]] inline Lanes unpack(__m256i low_bytes, __m256i high_bytes) {
-  return {
-      {_mm256_unpacklo_epi8(low_bytes, high_bytes), _mm256_unpackhi_epi8(low_bytes, high_bytes)}};
-}
-
-// Between packed order and the order of lanes.
-[[gnu::always_inline]] inline __m256i reorder(__m256i bytes) {
-  return _mm256_permute4x64_epi64(bytes, 0xD8);
-}
-
-// A bit of each lane, from the top bits of bytes in packed order.
-[[gnu::always_inline]] inline uint32_t lane_mask(__m256i bytes) {
-  return static_cast<uint32_t>(_mm256_movemask_epi8(reorder(bytes)));
-}
-
-// Indices below 16 (narrow) or 32 (wide), ready for lookups in byte tables.
-template <bool kWide>
-struct Index {
-  __m256i part[kWide ? 2 : 1];
-
-  [[gnu::always_inline]] explicit Index(__m256i index) {
-    if constexpr (kWide) {  // a byte with its top bit set selects nothing
-      part[0] = _mm256_add_epi8(index, _mm256_set1_epi8(0x70));
-      part[1] = _mm256_sub_epi8(index, _mm256_set1_epi8(16));
-    } else {
-      part[0] = index;
-    }
-  }
-};
-
-// 16 or 32 bytes; both halves of a register hold the same 16.
-template <bool kWide>
-struct ByteTable {
-  __m256i part[kWide ? 2 : 1];
-
-  [[gnu::always_inline]] __m256i at(const Index<kWide>& index) const {
-    const __m256i entry = _mm256_shuffle_epi8(part[0], index.part[0]);
-    if constexpr (!kWide) return entry;
-    return _mm256_or_si256(entry, _mm256_shuffle_epi8(part[kWide], index.part[kWide]));
-  }
-};
-
-inline __m256i load_bytes(const uint8_t* bytes) {
-  return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(bytes)));
-}
-
-// 16 or 32 entries of 16 bits, as tables of their bytes.
-template <bool kWide>
-struct WordTable {
-  ByteTable<kWide> low, high;
-
-  explicit WordTable(const uint16_t* entries, uint16_t flip = 0) {
-    for (int i = 0; i < (kWide ? 2 : 1); ++i) {
-      const __m256i words =
-          _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(entries) + i),
-                           _mm256_set1_epi16(static_cast<int16_t>(flip)));
-      const __m256i low_bytes = _mm256_and_si256(words, _mm256_set1_epi16(0xFF));
-      const __m256i high_bytes = _mm256_srli_epi16(words, 8);
-      low.part[i] = _mm256_permute4x64_epi64(_mm256_packus_epi16(low_bytes, low_bytes), 0x88);
-      high.part[i] = _mm256_permute4x64_epi64(_mm256_packus_epi16(high_bytes, high_bytes), 0x88);
-    }
-  }
-
-  [[gnu::always_inline]] Lanes at(const Index<kWide>& index) const {
-    return unpack(low.at(index), high.at(index));
-  }
-};
-
-// Entries of both sides of a bucket; `is_alias` picks.
-template <bool kWide>
-struct SideTable {
-  WordTable<kWide> own, alias;
-
-  SideTable(const uint16_t* entries, uint32_t stride, uint16_t flip)
-      : own(entries, flip), alias(entries + stride, flip) {}
-
-  [[gnu::always_inline]] Lanes at(const Index<kWide>& index, __m256i is_alias) const {
-    return unpack(_mm256_blendv_epi8(own.low.at(index), alias.low.at(index), is_alias),
-                  _mm256_blendv_epi8(own.high.at(index), alias.high.at(index), is_alias));
-  }
-};
 
 // Where the 16-byte shuffle of 8 lanes takes words from: [mask of lanes that take one].
 struct WordShuffles {
@@ -129,6 +40,32 @@ inline constexpr uint16_t kFlip = 0x8000;  // makes signed comparisons unsigned
       words, _mm_load_si128(reinterpret_cast<const __m128i*>(kWordShuffles.bytes[lanes])));
 }
 
+// Which of 32 lanes there are. All: the compiler knows it.
+template <bool kAll>
+struct LaneMask {
+  uint32_t count;
+  Lanes mask;  // all ones where there is a lane
+
+  explicit LaneMask(uint32_t lanes) : count(lanes) {
+    if constexpr (kAll) return;
+    alignas(32) int16_t ones[32];
+    for (uint32_t lane = 0; lane < 32; ++lane) ones[lane] = lane < lanes ? -1 : 0;
+    for (int h = 0; h < 2; ++h)
+      mask.half[h] = _mm256_load_si256(reinterpret_cast<const __m256i*>(ones) + h);
+  }
+
+  [[gnu::always_inline]] uint32_t of(uint32_t lanes) const {
+    return kAll ? lanes : lanes & ((1u << count) - 1);
+  }
+  [[gnu::always_inline]] void store(uint16_t* out, const Lanes& values) const {
+    alignas(32) uint16_t row[32];
+    uint16_t* const to = kAll ? out : row;
+    for (int h = 0; h < 2; ++h)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to) + h, values.half[h]);
+    for (uint32_t lane = 0; !kAll && lane < count; ++lane) out[lane] = row[lane];
+  }
+};
+
 // A stream while it is decoded.
 struct Stream {
   Lanes low, high;
@@ -147,13 +84,15 @@ struct Stream {
     next = cursor.next;
   }
 
-  void close(RansCursor& cursor) const {
+  // Leaves the states of absent lanes as they are.
+  void close(uint32_t lanes, RansCursor& cursor) const {
     alignas(32) uint16_t low_halves[32], high_halves[32];
     for (int h = 0; h < 2; ++h) {
       _mm256_store_si256(reinterpret_cast<__m256i*>(low_halves) + h, low.half[h]);
       _mm256_store_si256(reinterpret_cast<__m256i*>(high_halves) + h, high.half[h]);
     }
-    for (int i = 0; i < 32; ++i) cursor.states[i] = low_halves[i] | uint32_t{high_halves[i]} << 16;
+    for (uint32_t i = 0; i < lanes; ++i)
+      cursor.states[i] = low_halves[i] | uint32_t{high_halves[i]} << 16;
     cursor.next = next;
   }
 
@@ -164,8 +103,9 @@ struct Stream {
 
   // x = frequency * (x >> 12) + slot + bias, then words for the states below 2^16. The top bits of
   // `bias` are flipped.
-  [[gnu::always_inline]] void advance(const Lanes& slot, const Lanes& frequency,
-                                      const Lanes& bias) {
+  template <bool kAll>
+  [[gnu::always_inline]] void advance(const LaneMask<kAll>& lanes, const Lanes& slot,
+                                      const Lanes& frequency, const Lanes& bias) {
     __m256i below[2];
 #pragma GCC unroll 2
     for (int h = 0; h < 2; ++h) {
@@ -181,6 +121,7 @@ struct Stream {
       low.half[h] = _mm256_xor_si256(sum, _mm256_set1_epi16(static_cast<int16_t>(kFlip)));
       high.half[h] = _mm256_sub_epi16(product_high, carry);
       below[h] = _mm256_cmpeq_epi16(high.half[h], _mm256_setzero_si256());
+      if constexpr (!kAll) below[h] = _mm256_and_si256(below[h], lanes.mask.half[h]);
     }
     refill(below);
   }
@@ -226,8 +167,9 @@ struct BaseTables {
 };
 
 // Decodes a symbol of each lane; answers a bucket that has it as its own.
-template <bool kWide>
-[[gnu::always_inline]] inline __m256i decode_base(Stream& stream, const BaseTables<kWide>& tables) {
+template <bool kWide, bool kAll>
+[[gnu::always_inline]] inline __m256i decode_base(Stream& stream, const LaneMask<kAll>& lanes,
+                                                  const BaseTables<kWide>& tables) {
   constexpr int kShift = BaseTables<kWide>::kShift;
   const Lanes slot = stream.slots();
   const __m256i in_bucket = _mm256_set1_epi16(BaseTables<kWide>::kSlotInBucket);
@@ -240,7 +182,8 @@ template <bool kWide>
   const __m256i is_alias =
       _mm256_cmpeq_epi8(_mm256_max_epu8(offset, tables.divider.at(index)), offset);
   const __m256i owner = _mm256_blendv_epi8(bucket, tables.alias_bucket.at(index), is_alias);
-  stream.advance(slot, tables.frequency.at(Index<kWide>(owner)), tables.bias.at(index, is_alias));
+  stream.advance(lanes, slot, tables.frequency.at(Index<kWide>(owner)),
+                 tables.bias.at(index, is_alias));
   return owner;
 }
 
@@ -274,8 +217,9 @@ struct PassTables {
 };
 
 // Decodes a symbol of a pass, given 4 * context as bytes; answers its change.
-[[gnu::always_inline]] inline __m256i decode_change(Stream& stream, const PassTables& tables,
-                                                    __m256i context) {
+template <bool kAll>
+[[gnu::always_inline]] inline __m256i decode_change(Stream& stream, const LaneMask<kAll>& lanes,
+                                                    const PassTables& tables, __m256i context) {
   const Lanes slot = stream.slots();
   const __m256i bucket =
       _mm256_add_epi8(context, _mm256_packus_epi16(_mm256_srli_epi16(slot.half[0], 10),
@@ -285,7 +229,7 @@ struct PassTables {
   const __m256i is_alias = _mm256_packs_epi16(_mm256_cmpgt_epi16(slot.half[0], last.half[0]),
                                               _mm256_cmpgt_epi16(slot.half[1], last.half[1]));
   const Index<false> owner(_mm256_blendv_epi8(bucket, tables.alias_bucket.at(index), is_alias));
-  stream.advance(slot, tables.frequency.at(owner), tables.bias.at(index, is_alias));
+  stream.advance(lanes, slot, tables.frequency.at(owner), tables.bias.at(index, is_alias));
   return tables.change.at(owner);
 }
 

@@ -26,16 +26,35 @@ inline States load(const uint32_t* states) {
           join(_mm512_srli_epi32(first, 16), _mm512_srli_epi32(second, 16))};
 }
 
-inline void store(const States& x, uint32_t* states) {
+inline void store(const States& x, __mmask32 lanes, uint32_t* states) {
   const auto half = [](__m512i low, __m512i high) {
     return _mm512_or_si512(
         _mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(high)), 16),
         _mm512_cvtepu16_epi32(_mm512_castsi512_si256(low)));
   };
   const auto upper = [](__m512i v) { return _mm512_shuffle_i64x2(v, v, 0x0E); };
-  _mm512_store_si512(states, half(x.low, x.high));
-  _mm512_store_si512(states + 16, half(upper(x.low), upper(x.high)));
+  _mm512_mask_store_epi32(states, static_cast<__mmask16>(lanes), half(x.low, x.high));
+  _mm512_mask_store_epi32(states + 16, static_cast<__mmask16>(lanes >> 16),
+                          half(upper(x.low), upper(x.high)));
 }
+
+// Which of 32 lanes there are. All: the compiler knows it.
+template <bool kAll>
+struct LaneMask {
+  __mmask32 mask;
+
+  [[gnu::always_inline]] explicit LaneMask(uint32_t lanes)
+      : mask(kAll ? ~__mmask32{0} : (__mmask32{1} << lanes) - 1) {}
+
+  [[gnu::always_inline]] __mmask32 of(__mmask32 lanes) const { return kAll ? lanes : lanes & mask; }
+  [[gnu::always_inline]] void store(uint16_t* out, __m512i values) const {
+    if constexpr (kAll) {
+      _mm512_storeu_si512(out, values);
+    } else {
+      _mm512_mask_storeu_epi16(out, mask, values);
+    }
+  }
+};
 
 // A stream while it is decoded.
 struct Stream {
@@ -46,8 +65,9 @@ struct Stream {
     x = load(cursor.states);
     next = cursor.next;
   }
-  [[gnu::always_inline]] void close(RansCursor& cursor) const {
-    store(x, cursor.states);
+  template <bool kAll>
+  [[gnu::always_inline]] void close(LaneMask<kAll> lanes, RansCursor& cursor) const {
+    store(x, lanes.mask, cursor.states);
     cursor.next = next;
   }
   [[gnu::always_inline]] __m512i slot() const {
@@ -55,7 +75,9 @@ struct Stream {
   }
 
   // x = frequency * (x >> 12) + slot + bias, then words for the states below 2^16.
-  [[gnu::always_inline]] void advance(__m512i slot, __m512i frequency, __m512i bias) {
+  template <bool kAll>
+  [[gnu::always_inline]] void advance(LaneMask<kAll> lanes, __m512i slot, __m512i frequency,
+                                      __m512i bias) {
     const __m512i quotient_low = _mm512_shrdi_epi16(x.low, x.high, 12);
     const __m512i quotient_high = _mm512_srli_epi16(x.high, 12);
     const __m512i rank = _mm512_add_epi16(slot, bias);
@@ -65,7 +87,7 @@ struct Stream {
                                                   _mm512_mullo_epi16(frequency, quotient_high));
     const __m512i high =
         _mm512_mask_add_epi16(product_high, carry, product_high, _mm512_set1_epi16(1));
-    const __mmask32 refill = _mm512_testn_epi16_mask(high, high);
+    const __mmask32 refill = lanes.of(_mm512_testn_epi16_mask(high, high));
     const __m512i words = _mm512_loadu_si512(next);
     x.high = _mm512_mask_mov_epi16(high, refill, low);
     x.low = _mm512_mask_expand_epi16(low, refill, words);
@@ -80,7 +102,9 @@ struct Stream {
 }
 
 // Decodes a symbol of each lane and answers its value.
-[[gnu::always_inline]] inline __m512i decode_base(Stream& stream, const AliasRegisters& table,
+template <bool kAll>
+[[gnu::always_inline]] inline __m512i decode_base(Stream& stream, LaneMask<kAll> lanes,
+                                                  const AliasRegisters& table,
                                                   const SymbolValues& values) {
   const __m512i slot = stream.slot();
   const __m512i bucket = _mm512_srl_epi16(slot, _mm_cvtsi32_si128(static_cast<int>(table.shift)));
@@ -91,19 +115,21 @@ struct Stream {
         _mm512_load_si512(entries + 32));
   };
   const __m512i value = at(values.value);
-  stream.advance(slot, at(table.frequency), at(table.bias));
+  stream.advance(lanes, slot, at(table.frequency), at(table.bias));
   return value;
 }
 
 // Decodes a symbol of a pass, given 4 * context of each lane; answers its entry in `changes`.
-[[gnu::always_inline]] inline __m512i decode_change(Stream& stream, const AliasRegisters& table,
-                                                    __m512i context, __m512i changes) {
+template <bool kAll>
+[[gnu::always_inline]] inline __m512i decode_change(Stream& stream, LaneMask<kAll> lanes,
+                                                    const AliasRegisters& table, __m512i context,
+                                                    __m512i changes) {
   const __m512i slot = stream.slot();
   const __m512i bucket = _mm512_add_epi16(context, _mm512_srli_epi16(slot, 10));
   const __mmask32 is_alias = on_alias_side(table, slot, bucket);
   const __m512i index = _mm512_mask_add_epi16(bucket, is_alias, bucket, _mm512_set1_epi16(16));
   const __m512i change = _mm512_permutexvar_epi16(index, changes);
-  stream.advance(slot, _mm512_permutexvar_epi16(index, _mm512_load_si512(table.frequency)),
+  stream.advance(lanes, slot, _mm512_permutexvar_epi16(index, _mm512_load_si512(table.frequency)),
                  _mm512_permutexvar_epi16(index, _mm512_load_si512(table.bias)));
   return change;
 }

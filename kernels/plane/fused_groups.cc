@@ -54,6 +54,7 @@ Check FusedGroups::decode(Batch batch) {
     job.out = section_.coefficients_of(g);
     job.refined = nullptr;
     job.escapes = nullptr;
+    job.lanes = section_.shape.lanes(g);
     if (!base || !section_.values.any_outlier()) continue;
     Trace& trace = traces_[i];
     trace.first_escape = job.escaped->next;

@@ -74,6 +74,9 @@ std::vector<Input> inputs() {
        [](std::mt19937& random, uint32_t, uint32_t channel) {
          return channel / 32 % 3 == 0 ? 0.0 : laplace(random, channel / 32 % 3 == 1 ? 4 : 200);
        }},
+      {"many passes, narrow last group", 70, 145, {5, 0}, of_scale(5000)},
+      {"narrow last group, escapes", 300, 49, {3, 2, 1, 0}, of_scale(200)},
+      {"narrow last group, lone base", 300, 95, {0}, of_scale(9)},
       {"lone base with escapes",
        300,
        256,

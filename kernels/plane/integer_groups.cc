@@ -1,5 +1,7 @@
 #include "kernels/plane/integer_groups.h"
 
+#include <algorithm>
+
 #include "kernels/quantise/quantiser.h"
 
 namespace kvcast::kernels {
@@ -45,8 +47,9 @@ void IntegerGroups::refine(Batch batch, size_t pass) {
   for (size_t i = 0; i < batch.size(); ++i) {
     std::vector<int16_t>& values = groups_[i].values;
     if (PartStream* const stream = batch[i]->stream(1 + pass)) {
-      jobs[count++] = {&stream->cursor, &section_.tables_of(batch[i]->group()).pass_registers[pass],
-                       values.data()};
+      const uint32_t g = batch[i]->group();
+      jobs[count++] = {&stream->cursor, &section_.tables_of(g).pass_registers[pass], values.data(),
+                       section_.shape.lanes(g)};
     } else {
       for (int16_t& value : values) value = static_cast<int16_t>(2 * value);
     }
@@ -60,8 +63,17 @@ void IntegerGroups::write(uint32_t g, const Group& group) const {
                                  how.rounding,
                                  static_cast<float>(1u << how.dropped_bits),
                                  {how.fraction[0], how.fraction[1]}};
-  section_.codec.tables().vectors->quantiser.reconstruct_rows(
-      cells, group.values.data(), section_.steps(), section_.coefficients_of(g), section_.row());
+  const auto reconstruct = section_.codec.tables().vectors->quantiser.reconstruct_rows;
+  const uint32_t lanes = section_.shape.lanes(g);
+  for (size_t t = 0; lanes < kLanes && t < section_.steps(); ++t) {
+    uint16_t row[kLanes];
+    reconstruct(cells, group.values.data() + t * kLanes, 1, row, kLanes);
+    std::copy_n(row, lanes, section_.coefficients_of(g) + t * section_.row());
+  }
+  if (lanes == kLanes) {
+    reconstruct(cells, group.values.data(), section_.steps(), section_.coefficients_of(g),
+                section_.row());
+  }
   for (const auto& [index, value] : group.outliers) {
     section_.place_outlier(g, index / kLanes, index % kLanes, value,
                            magnitude(group.values[index]));

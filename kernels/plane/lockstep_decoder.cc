@@ -5,7 +5,6 @@
 
 #include "kernels/plane/fused_groups.h"
 #include "kernels/plane/integer_groups.h"
-#include "kernels/plane/narrow_group.h"
 #include "kernels/plane/section_decoding.h"
 
 namespace kvcast::kernels {
@@ -66,7 +65,6 @@ class LockstepDecoder {
 
   // Where words run out, the walks' advance says so.
   Check decode_batch(Batch batch) {
-    if (narrow(*batch[0])) return decode_narrow_group(section_, *batch[0]);
     switch (section_.values.form()) {
       case ValueForm::kCoefficients:
         return decode_lone_bases(batch);

@@ -7,8 +7,12 @@ namespace kvcast::kernels {
 SymbolJob SectionDecoding::base_job(const Walk& walk, uint16_t* out) {
   const uint32_t g = walk.group();
   PartStream& base = *walk.stream(0);
-  return {&base.cursor, &tables_of(g).base_registers, &values.symbols(class_of(g)),
-          &values.escaped(base, class_of(g)), out};
+  return {&base.cursor,
+          &tables_of(g).base_registers,
+          &values.symbols(class_of(g)),
+          &values.escaped(base, class_of(g)),
+          out,
+          shape.lanes(g)};
 }
 
 Check SectionDecoding::check_escapes(Batch batch) const {

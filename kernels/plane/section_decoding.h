@@ -15,7 +15,7 @@
 
 namespace kvcast::kernels {
 
-// Walks that stand at groups of 32 lanes, which are decoded together.
+// Walks whose groups are decoded together. A group of fewer than 32 lanes is alone.
 using Batch = std::span<Walk* const>;
 
 // A section under way. References what it is made of.
