@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -32,6 +33,32 @@ class RopeAngles {
   const Rope* rope_;            // must outlive this
   std::vector<Powers> powers_;  // [part][frequency]: of part's bits of the position
 };
+
+// How a model's frequencies depart from those, so that it reaches longer contexts than it was
+// trained on. Names and meaning of the fields: Hugging Face transformers, modeling_rope_utils.py.
+// Linear: kaiokendev 2023. Dynamic NTK: bloc97 and emozilla 2023. YaRN: Peng et al. 2023. LongRoPE:
+// Ding et al. 2024. Llama 3.1: Meta 2024.
+struct RopeScaling {
+  enum class Rule : uint8_t { kNone, kLinear, kDynamic, kYarn, kLlama3, kLongRope };
+  Rule rule = Rule::kNone;
+  double factor = 1;
+  double trained_positions = 0;  // original_max_position_embeddings; all rules but linear
+  double context_tokens = 0;     // dynamic, LongRoPE: the length of the context decides
+  double low_freq_factor = 1, high_freq_factor = 4;  // Llama 3; low < high
+  double beta_fast = 32, beta_slow = 1;              // YaRN, and the next three
+  bool truncate = true;                              // ramp from and to whole dims
+  double mscale = 0, mscale_all_dim = 0;             // 0: not stated
+  std::optional<double> attention_factor;            // YaRN, LongRoPE; absent: the rule's own
+  std::vector<double> short_factor, long_factor;     // LongRoPE: a divisor for each frequency
+};
+
+struct RopeFrequencies {
+  std::vector<double> inv_freq;  // [rotary_dims / 2]
+  double attention_scaling = 1;
+};
+
+// The one generator of frequencies. Finite for theta > 1, positive factors and positions above 1.
+RopeFrequencies scaled_frequencies(double theta, uint32_t rotary_dims, const RopeScaling& scaling);
 
 // cos and sin for positions [begin, begin + count), one row a position, one column a frequency.
 // Immutable.

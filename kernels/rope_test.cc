@@ -53,6 +53,50 @@ TEST(Rope, FrequenciesFallGeometrically) {
   EXPECT_NEAR(frequencies[16], 0.01, 1e-12);
 }
 
+RopeScaling scaling_by(RopeScaling::Rule rule, double factor, double trained_positions) {
+  RopeScaling scaling;
+  scaling.rule = rule;
+  scaling.factor = factor;
+  scaling.trained_positions = trained_positions;
+  return scaling;
+}
+
+// The rules' own numbers are compared with transformers' in packager/rope_test.cc.
+TEST(RopeScaling, NoRuleAndNeutralFactorsLeaveFrequenciesAlone) {
+  const std::vector<double> plain = rope_frequencies(1e5, 48);
+  using Rule = RopeScaling::Rule;
+  for (const Rule rule : {Rule::kNone, Rule::kLinear, Rule::kDynamic, Rule::kYarn, Rule::kLlama3}) {
+    const RopeFrequencies scaled = scaled_frequencies(1e5, 48, scaling_by(rule, 1, 4096));
+    ASSERT_EQ(scaled.inv_freq.size(), plain.size());
+    for (size_t i = 0; i < plain.size(); ++i)
+      EXPECT_NEAR(scaled.inv_freq[i], plain[i], 1e-15) << static_cast<int>(rule);
+    EXPECT_EQ(scaled.attention_scaling, 1);
+  }
+}
+
+TEST(RopeScaling, ShortWavelengthsStayAndLongOnesAreStretched) {
+  using Rule = RopeScaling::Rule;
+  const std::vector<double> plain = rope_frequencies(1e4, 64);
+  for (const Rule rule : {Rule::kYarn, Rule::kLlama3}) {
+    const RopeFrequencies scaled = scaled_frequencies(1e4, 64, scaling_by(rule, 8, 4096));
+    EXPECT_DOUBLE_EQ(scaled.inv_freq.front(), plain.front());
+    EXPECT_NEAR(scaled.inv_freq.back(), plain.back() / 8, 1e-18);
+    for (size_t i = 0; i < plain.size(); ++i) {
+      EXPECT_LE(scaled.inv_freq[i], plain[i] * (1 + 1e-12));
+      EXPECT_GE(scaled.inv_freq[i], plain[i] / 8 * (1 - 1e-12));
+    }
+  }
+}
+
+TEST(RopeScaling, DynamicContextsStretchTheBaseBeyondTheTrainedPositionsOnly) {
+  RopeScaling scaling = scaling_by(RopeScaling::Rule::kDynamic, 2, 1000);
+  scaling.context_tokens = 999;
+  EXPECT_EQ(scaled_frequencies(1e4, 8, scaling).inv_freq, rope_frequencies(1e4, 8));
+  scaling.context_tokens = 3000;  // 2 * 3 - 1 times, to the power of 8/6
+  EXPECT_EQ(scaled_frequencies(1e4, 8, scaling).inv_freq,
+            rope_frequencies(1e4 * std::pow(5.0, 8.0 / 6), 8));
+}
+
 TEST(Rope, RedoMatchesTheDefinition) {
   std::mt19937 random(3);
   for (const Case& c : kCases) {

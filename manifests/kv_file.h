@@ -1,6 +1,6 @@
 // A KV cache in a safetensors file: layers.<i>.key and layers.<i>.value, [tokens, kv_heads,
-// head_dim], F16, BF16 or F32; metadata: model, tokens (JSON list of ids), rope (below), and
-// optionally weights, tokenizer, adapter, text.
+// head_dim]; metadata: model, tokens, rope, and optionally weights, tokenizer, adapter, text.
+// Page: manifests/kv_file_format.md.
 #pragma once
 
 #include <cstdint>
@@ -15,28 +15,17 @@
 
 namespace kvcast::manifests {
 
-// RoPE as the file states it. Metadata key `rope`: JSON {"layout", "theta", "rotary_dims",
-// "first_dim", "attention_scaling", "inv_freq": [...]}; only layout and one of theta, inv_freq are
-// required. "layout": "none" for keys without position.
-struct KvFileRope {
-  std::string layout = "none";
-  double theta = 0;
-  uint32_t rotary_dims = 0, first_dim = 0;
-  double attention_scaling = 1;
-  std::vector<double> inv_freq;  // empty: theta^(-2i/rotary_dims)
-};
-
 struct KvFileInfo {
-  ModelIdentity model;  // weights falls back to the model's name
-  KvFileRope rope;
+  ModelIdentity model;            // weights falls back to the model's name
+  std::vector<StatedRope> ropes;  // empty: keys without position
   uint64_t tokens = 0;
   std::vector<uint32_t> token_ids;  // empty when the file has none
   std::string text;
 };
 
 // Shapes, types and metadata checked; errors name the tensor or the metadata key. All layers are of
-// one shape and type; values may have no heads or dims (geometry then says 0 and 0). Defaults are
-// filled in: model.rope and rope.rotary_dims are what the cache uses.
+// one shape and type; values may be absent or have no heads or dims (geometry then says 0 and 0).
+// Defaults are filled in: model.rope, model.ropes and rotary dims are what the cache uses.
 Result<KvFileInfo> describe_kv_file(const SafetensorsFile& file);
 
 // The same of a header that came from elsewhere; `name` opens the error message.

@@ -26,8 +26,10 @@ KvFileInfo sample() {
   info.model.value_heads = 1;
   info.model.value_dim = 4;
   info.model.dtype = "BF16";
-  info.model.rope = RopeParams{"interleaved", 500000.5, 6};
-  info.rope = {"interleaved", 500000.5, 6, 2, 0.1 + 0.2, {1, 1.0 / 3, 1e-5}};
+  StatedRope rope{"interleaved", 500000.5, 6, 2, {1, 1.0 / 3, 1e-5}};
+  rope.attention_scaling = 0.1 + 0.2;
+  info.ropes = {rope};
+  state_ropes(info.ropes, info.model);
   info.tokens = 3;
   info.token_ids = {7, 0, UINT32_MAX};
   info.text = "na\xc3\xafve";
@@ -63,12 +65,7 @@ std::string message_of(const Metadata& metadata, const std::vector<TensorPlan>& 
 
 void expect_equal(const KvFileInfo& a, const KvFileInfo& b) {
   EXPECT_EQ(a.model, b.model);
-  EXPECT_EQ(a.rope.layout, b.rope.layout);
-  EXPECT_EQ(a.rope.theta, b.rope.theta);
-  EXPECT_EQ(a.rope.rotary_dims, b.rope.rotary_dims);
-  EXPECT_EQ(a.rope.first_dim, b.rope.first_dim);
-  EXPECT_EQ(a.rope.attention_scaling, b.rope.attention_scaling);
-  EXPECT_EQ(a.rope.inv_freq, b.rope.inv_freq);
+  EXPECT_EQ(a.ropes, b.ropes);
   EXPECT_EQ(a.tokens, b.tokens);
   EXPECT_EQ(a.token_ids, b.token_ids);
   EXPECT_EQ(a.text, b.text);
@@ -85,8 +82,8 @@ TEST(KvFile, RoundTripsWithoutWhatIsOptional) {
   KvFileInfo info = sample();
   info.model.tokenizer.clear();
   info.model.adapter.clear();
-  info.model.rope.reset();
-  info.rope = {};
+  info.ropes = {};
+  state_ropes(info.ropes, info.model);
   info.token_ids.clear();
   info.text.clear();
   info.model.value_heads = info.model.value_dim = 0;
@@ -101,13 +98,40 @@ TEST(KvFile, DefaultsAreFilledIn) {
   ASSERT_TRUE(read.ok()) << read.error().message;
   EXPECT_EQ(read->model.weights, "m");
   EXPECT_EQ(read->model.rope, (RopeParams{"half_split", 10000, 8}));
-  EXPECT_EQ(read->rope.rotary_dims, 8u);
-  EXPECT_EQ(read->rope.attention_scaling, 1);
+  EXPECT_TRUE(read->model.ropes.empty());
+  ASSERT_EQ(read->ropes.size(), 1u);
+  EXPECT_EQ(read->ropes[0].rotary_dims, 8u);
+  EXPECT_FALSE(read->ropes[0].attention_scaling);
   metadata["rope"] = R"({"layout":"half_split","inv_freq":[1,0.5]})";
   read = describe(metadata, plans_of(sample()));
   ASSERT_TRUE(read.ok()) << read.error().message;
-  EXPECT_EQ(read->rope.rotary_dims, 4u);
-  EXPECT_EQ(read->rope.theta, 0);
+  EXPECT_EQ(read->ropes.at(0).rotary_dims, 4u);
+  EXPECT_EQ(read->ropes[0].theta, 0);
+  metadata["rope"] = R"({"layout":"interleaved","theta":10000,"first_dim":6})";
+  read = describe(metadata, plans_of(sample()));
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  EXPECT_EQ(read->ropes.at(0).rotary_dims, 2u);
+}
+
+TEST(KvFile, LatentsHaveNoValues) {
+  KvFileInfo info = sample();
+  info.model.key_heads = 1;
+  info.model.key_dim = 576;
+  info.model.value_heads = info.model.value_dim = 0;
+  StatedRope rope{"interleaved", 10000, 64, 512};
+  rope.scaling = RopeScaling{"yarn", 40, 4096};
+  info.ropes = {rope};
+  state_ropes(info.ropes, info.model);
+  std::vector<TensorPlan> plans;
+  for (uint32_t layer = 0; layer < info.model.layers; ++layer) {
+    plans.push_back({key_tensor_name(layer), "BF16", {3, 1, 576}});
+  }
+  const auto read = describe(kv_file_metadata(info), plans);
+  ASSERT_TRUE(read.ok()) << read.error().message;
+  expect_equal(*read, info);
+  plans.push_back({value_tensor_name(2), "BF16", {3, 1, 4}});
+  EXPECT_THAT(message_of(kv_file_metadata(info), plans),
+              HasSubstr("tensor layers.0.value is missing, of 12 layers"));
 }
 
 TEST(KvFile, BadTensorsAreNamed) {

@@ -10,6 +10,7 @@
 
 #include "manifests/digest.h"
 #include "manifests/result.h"
+#include "manifests/rope.h"
 
 namespace kvcast::manifests {
 
@@ -39,7 +40,7 @@ struct ChunkEntry {
 };
 
 struct RopeParams {
-  std::string layout;  // "half_split", "interleaved"
+  std::string layout;  // "half_split", "interleaved"; of the first kind of layer
   double theta = 0;    // informative; the profile's frequencies decide
   uint32_t rotary_dims = 0;
   bool operator==(const RopeParams&) const = default;
@@ -53,8 +54,13 @@ struct ModelIdentity {
   uint32_t layers = 0, key_heads = 0, key_dim = 0, value_heads = 0, value_dim = 0;
   std::string dtype;  // "F16", "BF16", "F32", "F8_E4M3", "F8_E5M2"
   std::optional<RopeParams> rope;
+  std::vector<StatedRope> ropes;  // where `rope` does not say all; else empty
   bool operator==(const ModelIdentity&) const = default;
 };
+
+// Sets `rope` and `ropes` to what these say, and back.
+void state_ropes(const std::vector<StatedRope>& ropes, ModelIdentity& model);
+std::vector<StatedRope> stated_ropes(const ModelIdentity& model);
 
 struct Text {
   std::vector<uint32_t> tokens;     // inline; empty if by digest or absent

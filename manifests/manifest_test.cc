@@ -108,6 +108,27 @@ TEST(Manifest, SixtyFourChunksOfFourLevelsAreNearTwentyKilobytesGzipped) {
   EXPECT_LT(bytes, 20'000u);
 }
 
+TEST(Manifest, KeepsRopesThatOneLineDoesNotSay) {
+  Manifest manifest = example_manifest();
+  StatedRope wide{"half_split", 1e6, 64}, near{"half_split", 1e4, 32, 16};
+  wide.scaling = RopeScaling{"yarn", 4, 32768};
+  wide.layers = {0, 3};
+  near.layers = {1, 2};
+  for (const std::vector<StatedRope>& ropes :
+       {std::vector{wide}, std::vector{wide, near}, std::vector<StatedRope>{}}) {
+    state_ropes(ropes, manifest.model);
+    manifest.codec = codec_string(manifest.model);
+    const auto read = read_manifest(write_manifest(manifest), "m");
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    EXPECT_EQ(*read, manifest);
+    EXPECT_EQ(stated_ropes(read->model), ropes);
+  }
+  const StatedRope plain{"interleaved", 1e4, 64};
+  state_ropes({plain}, manifest.model);
+  EXPECT_TRUE(manifest.model.ropes.empty());
+  EXPECT_EQ(stated_ropes(manifest.model), std::vector{plain});
+}
+
 TEST(Manifest, CodecStringSaysWhatTheModelIs) {
   ModelIdentity model = example_manifest().model;
   EXPECT_EQ(codec_string(model), "kvc.1.BF16.8.2x64.2x64.half_split");

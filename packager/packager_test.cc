@@ -66,7 +66,11 @@ class PackRandom : public testing::TestWithParam<uint32_t> {
       }
     }
     const double cell = codec.step * std::ldexp(1.0, codec.drop_bits[level]);
-    return (mixes ? 2 : 1) * scale * cell + 0.02 * (std::abs(value) + 2 * mean + scale);
+    const double place = kv_.dtype == kernels::DType::kF8E5M2   ? 0.25
+                         : kv_.dtype == kernels::DType::kF8E4M3 ? 0.125
+                                                                : 0.0;
+    return (mixes ? 2 : 1) * scale * cell + 0.02 * (std::abs(value) + 2 * mean + scale) +
+           place * (std::abs(value) + scale * cell);
   }
 
   TestFolder folder_;

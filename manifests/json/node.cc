@@ -118,6 +118,20 @@ double JsonNode::number(double least, double most) const {
   return least;
 }
 
+bool JsonNode::flag() const {
+  expect(value_->is_boolean(), "true or false");
+  return is_good() && value_->get<bool>();
+}
+
+std::vector<std::string> JsonNode::object_members() const {
+  std::vector<std::string> names;
+  if (!value_->is_object()) return names;
+  for (const auto& item : value_->items()) {
+    if (item.value().is_object()) names.push_back(item.key());
+  }
+  return names;
+}
+
 std::string JsonNode::string(size_t least_bytes, size_t most_bytes) const {
   expect(value_->is_string(), "a string");
   if (!is_good()) return {};

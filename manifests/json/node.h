@@ -29,9 +29,13 @@ class JsonNode {
   uint64_t integer(uint64_t least, uint64_t most) const;
   std::vector<uint32_t> integers(size_t least, size_t most) const;
   double number(double least, double most) const;
+  bool flag() const;
   std::string string(size_t least_bytes, size_t most_bytes) const;
   Digest digest() const;
 
+  bool is_array() const { return value_->is_array(); }
+  // Names of the members that are objects; none where this is no object.
+  std::vector<std::string> object_members() const;
   const std::string& path() const { return path_; }
   bool is_good() const { return fault_->empty(); }
   // For rules that types do not say: "found ..., expected ...", or in the caller's words.

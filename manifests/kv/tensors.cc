@@ -33,23 +33,26 @@ std::optional<TensorName> parse_name(const std::string& name) {
   return parsed;
 }
 
-std::string names_fault(const SafetensorsHeader& header, uint32_t& layers) {
+// Layers have keys, and either all of them values or none.
+std::string names_fault(const SafetensorsHeader& header, uint32_t& layers, bool& has_values) {
   layers = 0;
+  has_values = false;
   for (const auto& [name, tensor] : header.tensors) {
     const auto parsed = parse_name(name);
     if (!parsed) {
       return fmt::format(
           "tensor {} is no part of a KV cache: expected layers.<i>.key and layers.<i>.value, i "
-          "from "
-          "0 to {}",
+          "from 0 to {}",
           printable(name, 80), kMaxLayers - 1);
     }
     layers = std::max(layers, parsed->layer + 1);
+    has_values = has_values || !parsed->is_key;
   }
   if (layers == 0) return "no tensors: expected layers.<i>.key and layers.<i>.value";
   for (uint32_t layer = 0; layer < layers; ++layer) {
-    for (const std::string& name : {key_tensor_name(layer), value_tensor_name(layer)}) {
-      if (!header.tensors.contains(name)) {
+    for (const bool is_key : {true, false}) {
+      const std::string name = is_key ? key_tensor_name(layer) : value_tensor_name(layer);
+      if ((is_key || has_values) && !header.tensors.contains(name)) {
         return fmt::format("tensor {} is missing, of {} layers", name, layers);
       }
     }
@@ -95,10 +98,14 @@ std::string value_tensor_name(uint32_t layer) {
 
 std::string load_tensors(const SafetensorsHeader& header, KvFileInfo& info) {
   ModelIdentity& model = info.model;
-  if (std::string fault = names_fault(header, model.layers); !fault.empty()) return fault;
+  bool has_values = false;
+  if (std::string fault = names_fault(header, model.layers, has_values); !fault.empty()) {
+    return fault;
+  }
   const std::string key_name = key_tensor_name(0), value_name = value_tensor_name(0);
   const TensorInfo& key = header.tensors.at(key_name);
-  const TensorInfo& value = header.tensors.at(value_name);
+  const TensorInfo none{key.dtype, {key.shape.empty() ? 0 : key.shape[0], 0, 0}};
+  const TensorInfo& value = has_values ? header.tensors.at(value_name) : none;
   if (std::string fault = shape_fault(key_name, key, false); !fault.empty()) return fault;
   if (std::string fault = shape_fault(value_name, value, true); !fault.empty()) return fault;
   if (key.dtype != value.dtype || key.shape[0] != value.shape[0]) {
@@ -107,19 +114,19 @@ std::string load_tensors(const SafetensorsHeader& header, KvFileInfo& info) {
   }
   for (uint32_t layer = 1; layer < model.layers; ++layer) {
     for (const bool is_key : {true, false}) {
+      if (!is_key && !has_values) continue;
       const std::string name = is_key ? key_tensor_name(layer) : value_tensor_name(layer);
       std::string fault = sameness_fault(name, header.tensors.at(name),
                                          is_key ? key_name : value_name, is_key ? key : value);
       if (!fault.empty()) return fault;
     }
   }
-  const bool has_values = value.bytes > 0;
   info.tokens = key.shape[0];
   model.dtype = key.dtype;
   model.key_heads = static_cast<uint32_t>(key.shape[1]);
   model.key_dim = static_cast<uint32_t>(key.shape[2]);
-  model.value_heads = has_values ? static_cast<uint32_t>(value.shape[1]) : 0;
-  model.value_dim = has_values ? static_cast<uint32_t>(value.shape[2]) : 0;
+  model.value_heads = value.bytes > 0 ? static_cast<uint32_t>(value.shape[1]) : 0;
+  model.value_dim = value.bytes > 0 ? static_cast<uint32_t>(value.shape[2]) : 0;
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "manifests/json/document.h"
+#include "manifests/kv/rope.h"
 #include "manifests/manifest.h"
 
 namespace kvcast::manifests {
@@ -82,6 +83,19 @@ std::string codec_version_fault(std::string_view codec) {
       "\"{}\" is of another major version; this build decodes \"{}*\": use the matching kvcast, or "
       "pack the context again with this one",
       printable(codec, 80), kCodecFamily);
+}
+
+void state_ropes(const std::vector<StatedRope>& ropes, ModelIdentity& model) {
+  model.rope.reset();
+  model.ropes.clear();
+  if (ropes.empty()) return;
+  model.rope = RopeParams{ropes[0].layout, ropes[0].theta, ropes[0].rotary_dims};
+  if (!is_plain(ropes)) model.ropes = ropes;
+}
+
+std::vector<StatedRope> stated_ropes(const ModelIdentity& model) {
+  if (!model.ropes.empty() || !model.rope) return model.ropes;
+  return {StatedRope{model.rope->layout, model.rope->theta, model.rope->rotary_dims}};
 }
 
 std::string codec_string(const ModelIdentity& model) {

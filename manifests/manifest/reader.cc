@@ -4,6 +4,7 @@
 
 #include "manifests/json/document.h"
 #include "manifests/json/node.h"
+#include "manifests/kv/rope.h"
 #include "manifests/layout.h"
 #include "manifests/manifest.h"
 #include "manifests/manifest/fields.h"
@@ -71,6 +72,9 @@ ModelIdentity read_model(const JsonNode& node) {
   model.dtype = dtype.string(1, 8);
   dtype.expect(is_kv_dtype(model.dtype), "\"F16\", \"BF16\", \"F32\", \"F8_E4M3\" or \"F8_E5M2\"");
   model.rope = read_rope(node, model.key_dim);
+  if (const auto ropes = node.optional_member("ropes")) {
+    model.ropes = read_ropes(*ropes, {model.layers, model.key_dim, 0});
+  }
   return model;
 }
 

@@ -1,6 +1,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "manifests/kv/rope.h"
 #include "manifests/manifest.h"
 
 namespace kvcast::manifests {
@@ -28,6 +29,8 @@ ordered_json to_json(const ModelIdentity& model) {
                     {"theta", model.rope->theta},
                     {"rotary_dims", model.rope->rotary_dims}};
   }
+  if (model.ropes.size() == 1) json["ropes"] = {ropes_json(model.ropes)};
+  if (model.ropes.size() > 1) json["ropes"] = ropes_json(model.ropes);
   return json;
 }
 

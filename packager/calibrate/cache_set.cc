@@ -23,6 +23,7 @@ Result<CacheSet> CacheSet::open(const std::vector<std::string>& paths) {
     if (!source.ok()) return source.error();
     if (!set.sources_.empty() &&
         (source->geometry() != set.geometry() || source->ropes() != set.ropes() ||
+         source->layer_rope() != set.layer_rope() ||
          source->info().model.weights != set.sources_.front().info().model.weights)) {
       return Error{ErrorKind::kCorrupt,
                    fmt::format("{} and {} are caches of different models; calibrate each model by "
@@ -61,7 +62,7 @@ Status CacheSet::for_each_piece(const kernels::LayerGroup& group, kernels::Side 
           !read.ok()) {
         return read;
       }
-      const auto views = layer_views(source, side, tokens, bytes);
+      const auto views = layer_views(source, group.layers, side, tokens, bytes);
       if (const kernels::Check used = use({tokens, source.dtype(), views}); !used) {
         return Error{ErrorKind::kCorrupt, fmt::format("{}: {}", source.path(), used.fault().what)};
       }

@@ -121,7 +121,7 @@ Result<kernels::Profile> plan_profile(const CalibrateParams& params, const Cache
   profile.levels = params.levels;
   profile.sink_tokens = params.sink_tokens;
   profile.ropes = caches.ropes();
-  profile.layer_rope.assign(geometry.layers, profile.ropes.empty() ? kernels::kNoRope : uint8_t{0});
+  profile.layer_rope = caches.layer_rope();
   for (const Side side : kSides) {
     if (const size_t width = block_width(params, profile, side); width > kMaxTransformWidth) {
       return usage(

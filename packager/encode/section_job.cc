@@ -29,13 +29,13 @@ std::vector<std::vector<std::byte>> encode_exact_layers(
 
 }  // namespace
 
-std::vector<kernels::TensorView> layer_views(const KvSource& source, Side side,
+std::vector<kernels::TensorView> layer_views(const KvSource& source, uint32_t layers, Side side,
                                              kernels::TokenRange tokens,
                                              std::span<const std::byte> bytes) {
   const uint64_t layer_bytes = source.layer_bytes(side, tokens.count);
   std::vector<kernels::TensorView> views;
-  for (uint64_t at = 0; at < bytes.size(); at += layer_bytes) {
-    views.push_back({bytes.data() + at, source.layer_bytes(side, 1)});
+  for (uint32_t layer = 0; layer < layers; ++layer) {
+    views.push_back({bytes.data() + layer * layer_bytes, source.layer_bytes(side, 1)});
   }
   return views;
 }
@@ -73,7 +73,7 @@ Result<EncodedJob> encode_job(const KvSource& source, const kernels::Codec& code
       !read.ok()) {
     return read.error();
   }
-  const auto views = layer_views(source, job.side, job.tokens, raw);
+  const auto views = layer_views(source, group.layers, job.side, job.tokens, raw);
   EncodedJob encoded;
   encoded.raw_bytes = raw.size();
   encoded.non_finite_elements = non_finite.elements;

@@ -42,9 +42,9 @@ manifests::Status read_layers(const KvSource& source, uint32_t first_layer, uint
                               kernels::Side side, kernels::TokenRange tokens, bool allow,
                               std::span<std::byte> to, NonFiniteCount& non_finite);
 
-// A view a layer of `bytes`, laid out as read_layers does.
-std::vector<kernels::TensorView> layer_views(const KvSource& source, kernels::Side side,
-                                             kernels::TokenRange tokens,
+// A view of each of `layers` in `bytes`, laid out as read_layers does.
+std::vector<kernels::TensorView> layer_views(const KvSource& source, uint32_t layers,
+                                             kernels::Side side, kernels::TokenRange tokens,
                                              std::span<const std::byte> bytes);
 
 // With `exact`, NaN and infinity are 0 in the planes and themselves in sinks and exact sections.

@@ -43,11 +43,13 @@ Status check_fit(const Profile& profile, const std::string& path, const KvSource
         fmt::format("{}: a profile for {}, but {} has {}; use the profile of this model", path,
                     describe(profile.geometry), source.path(), describe(source.geometry()))};
   }
-  if (source.ropes().empty()) return {};
   for (uint32_t layer = 0; layer < profile.geometry.layers; ++layer) {
-    const uint8_t rope = profile.layer_rope[layer];
-    if (rope != kernels::kNoRope && is_same_rotation(profile.ropes[rope], source.ropes()[0]))
+    const uint8_t in_profile = profile.layer_rope[layer], in_cache = source.layer_rope()[layer];
+    if (in_cache == kernels::kNoRope) continue;  // a profile may decorrelate by any rotation
+    if (in_profile != kernels::kNoRope &&
+        is_same_rotation(profile.ropes[in_profile], source.ropes()[in_cache])) {
       continue;
+    }
     return Error{ErrorKind::kCorrupt,
                  fmt::format("{}: rotates the keys of layer {} otherwise than {} states in its "
                              "metadata `rope`; use the profile of this model",
@@ -95,7 +97,7 @@ class FirstChunk {
   }
 
   std::vector<kernels::TensorView> views(Side side) {
-    return layer_views(source_, side, tokens_, of(side));
+    return layer_views(source_, source_.geometry().layers, side, tokens_, of(side));
   }
 
  private:
@@ -116,15 +118,13 @@ Result<ProfileChoice> measure(const PackParams& params, const KvSource& source,
       0, static_cast<uint32_t>(std::min<uint64_t>(params.chunk_tokens, source.tokens()))};
   FirstChunk chunk(source, tokens);
   if (Status read = chunk.read(params.exact, on_read, stop); !read.ok()) return read.error();
-  const std::vector<uint8_t> layer_rope(source.geometry().layers,
-                                        source.ropes().empty() ? kernels::kNoRope : uint8_t{0});
   kernels::FirstChunkParams measured;
   measured.levels = params.levels;
   measured.step = params.step;
   measured.rounding = params.rounding;
-  auto profile = kernels::measure_first_chunk(source.geometry(), source.ropes(), layer_rope, tokens,
-                                              source.dtype(), chunk.views(Side::kKey),
-                                              chunk.views(Side::kValue), measured);
+  auto profile = kernels::measure_first_chunk(
+      source.geometry(), source.ropes(), source.layer_rope(), tokens, source.dtype(),
+      chunk.views(Side::kKey), chunk.views(Side::kValue), measured);
   if (!profile.ok()) {
     return Error{ErrorKind::kCorrupt,
                  fmt::format("{}: no profile can be measured on its first {} tokens: {}",

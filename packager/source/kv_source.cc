@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "kernels/rope.h"
+#include "packager/rope.h"
 
 namespace kvcast::packager {
 namespace {
@@ -32,7 +32,7 @@ Result<KvSource> KvSource::open(const std::string& path) {
   if (!info.ok()) return info.error();
   KvSource source(std::move(*file), std::move(*info));
   if (Status shape = source.load_shape(); !shape.ok()) return shape.error();
-  if (Status rope = source.load_rope(); !rope.ok()) return rope.error();
+  if (Status rope = source.load_ropes(); !rope.ok()) return rope.error();
   return source;
 }
 
@@ -59,24 +59,16 @@ Status KvSource::load_shape() {
   return {};
 }
 
-Status KvSource::load_rope() {
-  const manifests::KvFileRope& stated = info_.rope;
-  if (stated.layout == "none") return {};
-  kernels::Rope rope;
-  rope.layout = stated.layout == "interleaved" ? kernels::Rope::Layout::kInterleaved
-                                               : kernels::Rope::Layout::kHalfSplit;
-  rope.first_dim = stated.first_dim;
-  rope.attention_scaling = stated.attention_scaling;
-  const uint32_t rotary_dims = stated.rotary_dims ? stated.rotary_dims : geometry_.key_dim;
-  rope.inv_freq = stated.inv_freq.empty() ? kernels::rope_frequencies(stated.theta, rotary_dims)
-                                          : stated.inv_freq;
-  if (rope.first_dim > geometry_.key_dim ||
-      rope.inv_freq.size() > (geometry_.key_dim - rope.first_dim) / 2) {
-    return Error{ErrorKind::kCorrupt,
-                 fmt::format("{}: metadata `rope` rotates {} dims from dim {}, but keys have {}",
-                             path(), 2 * rope.inv_freq.size(), rope.first_dim, geometry_.key_dim)};
+Status KvSource::load_ropes() {
+  layer_rope_.assign(geometry_.layers, kernels::kNoRope);
+  for (const manifests::StatedRope& stated : info_.ropes) {
+    auto rope = kernel_rope(stated, path() + ": metadata rope");
+    if (!rope.ok()) return rope.error();
+    const auto index = static_cast<uint8_t>(ropes_.size());
+    ropes_.push_back(std::move(*rope));
+    if (stated.layers.empty()) layer_rope_.assign(geometry_.layers, index);
+    for (const uint32_t layer : stated.layers) layer_rope_[layer] = index;
   }
-  ropes_.push_back(std::move(rope));
   return {};
 }
 
@@ -86,6 +78,7 @@ uint64_t KvSource::layer_bytes(Side side, uint32_t tokens) const {
 
 Status KvSource::read(uint32_t layer, Side side, kernels::TokenRange tokens,
                       std::span<std::byte> to) const {
+  if (geometry_.channels(side) == 0) return {};  // a latent cache's values: there is no tensor
   auto tensor = file_.tensor(tensor_name(layer, side));
   if (!tensor.ok()) return tensor.error();
   return file_.read(*tensor, tokens.begin * layer_bytes(side, 1), to);

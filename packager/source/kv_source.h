@@ -25,8 +25,9 @@ class KvSource {
   const kernels::Geometry& geometry() const { return geometry_; }
   kernels::DType dtype() const { return dtype_; }
   uint64_t tokens() const { return info_.tokens; }
-  // What the file says of its keys; empty for keys without position. One for all layers.
+  // What the file says of its keys, and which of them rotates which layer: an index, or kNoRope.
   const std::vector<kernels::Rope>& ropes() const { return ropes_; }
+  const std::vector<uint8_t>& layer_rope() const { return layer_rope_; }
 
   uint64_t layer_bytes(kernels::Side side, uint32_t tokens) const;
   // [token][head][dim] of the file's type; to.size() == layer_bytes(side, tokens.count).
@@ -40,13 +41,14 @@ class KvSource {
  private:
   KvSource(manifests::SafetensorsFile file, manifests::KvFileInfo info);
   manifests::Status load_shape();
-  manifests::Status load_rope();
+  manifests::Status load_ropes();
 
   manifests::SafetensorsFile file_;
   manifests::KvFileInfo info_;
   kernels::Geometry geometry_;
   kernels::DType dtype_ = kernels::DType::kBf16;
   std::vector<kernels::Rope> ropes_;
+  std::vector<uint8_t> layer_rope_;
 };
 
 }  // namespace kvcast::packager

@@ -64,6 +64,7 @@ std::vector<std::vector<std::byte>> Stored::decode(uint32_t chunk, uint32_t leve
   std::vector<std::vector<std::byte>> tensors(2 * profile_.geometry.layers);
   for (uint32_t group = 0; group < profile_.groups.size(); ++group) {
     for (const Side side : {Side::kKey, Side::kValue}) {
+      if (profile_.geometry.channels(side) == 0) continue;
       const size_t token_bytes = profile_.geometry.channels(side) * kernels::dtype_bytes(dtype_);
       std::vector<kernels::MutableTensorView> views;
       for (uint32_t i = 0; i < profile_.groups[group].layers; ++i) {

@@ -45,11 +45,8 @@ manifests::KvFileInfo info_of(const SyntheticKv& kv) {
   info.model.value_heads = kv.geometry.value_heads;
   info.model.value_dim = kv.geometry.value_dim;
   info.model.dtype = kernels::dtype_name(kv.dtype);
-  info.rope.layout = kv.rope;
-  if (kv.rope != "none") {
-    info.rope.theta = 10000;
-    info.rope.rotary_dims = kv.geometry.key_dim / 2 * 2;
-  }
+  if (kv.rope != "none") info.ropes = {{kv.rope, 10000, kv.geometry.key_dim / 2 * 2}};
+  if (!kv.ropes.empty()) info.ropes = kv.ropes;
   info.tokens = kv.tokens;
   if (kv.with_tokens) {
     info.token_ids.resize(kv.tokens);
@@ -82,8 +79,18 @@ SyntheticKv random_synthetic(std::mt19937_64& random) {
   kv.geometry = {pick(1, 4), pick(1, 3), 2 * pick(1, 20), pick(1, 3), pick(1, 40)};
   kv.dtype = kernels::kDTypes[pick(0, 4)];
   kv.tokens = pick(1, 150);
+  if (pick(0, 5) == 0) kv.geometry.value_heads = kv.geometry.value_dim = 0;
   const char* const layouts[] = {"none", "half_split", "interleaved"};
   kv.rope = layouts[pick(0, 2)];
+  if (kv.rope != "none" && pick(0, 1) == 0) {
+    manifests::StatedRope rope{kv.rope, 1e5, 2 * pick(1, kv.geometry.key_dim / 2)};
+    rope.first_dim = pick(0, kv.geometry.key_dim - rope.rotary_dims);
+    if (pick(0, 1) == 0) rope.scaling = manifests::RopeScaling{"yarn", 4, 64};
+    for (uint32_t layer = 0; layer < kv.geometry.layers; layer += pick(1, 2)) {
+      rope.layers.push_back(layer);
+    }
+    kv.ropes = {rope};
+  }
   kv.seed = pick(1, 1 << 30);
   return kv;
 }
@@ -103,6 +110,7 @@ void write_kv_file(const std::string& path, const SyntheticKv& kv,
   std::vector<manifests::TensorToWrite> list;
   for (uint32_t i = 0; i < tensors.size(); ++i) {
     const auto side = static_cast<Side>(i % 2);
+    if (kv.geometry.channels(side) == 0) continue;
     list.push_back(
         {tensor_name(i / 2, side), kernels::dtype_name(kv.dtype), shape_of(kv, side), tensors[i]});
   }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kernels/geometry.h"
+#include "manifests/rope.h"
 
 namespace kvcast::packager {
 
@@ -16,13 +17,15 @@ struct SyntheticKv {
   kernels::Geometry geometry{2, 2, 8, 2, 8};
   kernels::DType dtype = kernels::DType::kBf16;
   uint32_t tokens = 40;
-  std::string rope = "half_split";  // or "interleaved", "none"
+  std::string rope = "half_split";                // or "interleaved", "none"
+  std::vector<manifests::StatedRope> ropes = {};  // instead, where not empty
   uint64_t seed = 1;
   bool with_tokens = true;
   std::string text = "some text";
 };
 
-// Small, odd shapes: K != V, one head, one layer, tokens that do not fill their last chunk.
+// Small, odd shapes: K != V, no values, one head, one layer, tokens that do not fill their last
+// chunk; every element type; RoPE on some dims of some layers, scaled.
 SyntheticKv random_synthetic(std::mt19937_64& random);
 
 // [2 * layer + side]: [token][head][dim] as bytes.

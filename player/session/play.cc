@@ -18,11 +18,7 @@ manifests::KvFileInfo describe(const Presentation& presentation, const Source& s
   manifests::KvFileInfo about;
   about.model = manifest.model;
   about.tokens = presentation.tokens;
-  if (manifest.model.rope) {
-    about.rope.layout = manifest.model.rope->layout;
-    about.rope.theta = manifest.model.rope->theta;
-    about.rope.rotary_dims = manifest.model.rope->rotary_dims;
-  }
+  about.ropes = manifests::stated_ropes(manifest.model);
   const std::vector<uint32_t> none;
   const std::vector<uint32_t>& stored = manifest.text ? manifest.text->tokens : none;
   const std::vector<uint32_t>& tokens = source.tokens.empty() ? stored : source.tokens;

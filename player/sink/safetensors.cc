@@ -12,6 +12,7 @@ manifests::Status SafetensorsKvSink::write() const {
   std::vector<std::span<const std::byte>> tensors;
   for (uint32_t layer = 0; layer < geometry.layers; ++layer) {
     for (const Side side : {Side::kKey, Side::kValue}) {
+      if (geometry.channels(side) == 0) continue;
       plans.push_back({side == Side::kKey ? manifests::key_tensor_name(layer)
                                           : manifests::value_tensor_name(layer),
                        kernels::dtype_name(shape().dtype),

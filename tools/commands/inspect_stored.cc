@@ -209,8 +209,8 @@ Result<ordered_json> inspect_kv_file(const std::string& path) {
   json["tokens"] = info->tokens;
   json["token_ids"] = !info->token_ids.empty();
   json["text_bytes"] = info->text.size();
-  json["rope"] = info->rope.layout;
-  if (info->rope.layout != "none") json["rope_theta"] = info->rope.theta;
+  json["rope"] = info->ropes.empty() ? "none" : info->ropes.front().layout;
+  if (!info->ropes.empty()) json["rope_theta"] = info->ropes.front().theta;
   return json;
 }
 

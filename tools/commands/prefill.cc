@@ -14,6 +14,7 @@
 #include "tools/commands/command.h"
 #include "tools/commands/token_ids.h"
 #include "tools/engine/model.h"
+#include "tools/engine/moments.h"
 #include "tools/engine/prefill.h"
 #include "tools/engine/saved_cache.h"
 #include "tools/engine/utf8.h"
@@ -24,12 +25,14 @@ namespace {
 using manifests::Error;
 using manifests::ErrorKind;
 using manifests::Result;
+using manifests::Status;
 
 constexpr uint64_t kMaxInputBytes = 1u << 30;  // far beyond any model's context
 
 struct PrefillParams {
   std::string model, text, tokens, out;
   std::string dtype = "BF16";
+  std::string moments;
   uint64_t limit_tokens = 0;  // 0: all
   unsigned threads = 0;       // 0: one per core
   bool json = false;
@@ -113,6 +116,13 @@ Result<Summary> run_prefill(const PrefillParams& params) {
   engine::PrefillOptions options;
   options.threads = params.threads;
   options.on_progress = [&](uint64_t done) { show_progress(done, tokens->size(), elapsed()); };
+  std::optional<engine::Moments> moments;
+  if (!params.moments.empty()) {
+    moments.emplace(*model);
+    options.on_queries = [&](uint32_t layer, uint64_t position, std::span<const float> queries) {
+      moments->add_queries(layer, position, queries);
+    };
+  }
   Result<engine::Prefill> prefilled = engine::prefill(*model, cache, 0, *tokens, options);
   if (!prefilled.ok()) return prefilled.error();
   Summary summary;
@@ -122,6 +132,9 @@ Result<Summary> run_prefill(const PrefillParams& params) {
       engine::save_cache(params.out, *model, cache, *tokens, context_text(*model, *tokens), *dtype);
   if (!saved.ok()) return saved.error();
   summary.raw_bytes = *saved;
+  if (moments) {
+    if (Status written = moments->write(params.moments); !written.ok()) return written.error();
+  }
   return summary;
 }
 
@@ -160,6 +173,9 @@ void add_prefill_command(CLI::App& app, int& exit_code) {
   command->add_option("--dtype", params->dtype, "Element type of the file")
       ->transform(CLI::IsMember({"BF16", "F16", "F32", "F8_E4M3", "F8_E5M2"}, CLI::ignore_case))
       ->capture_default_str();
+  command->add_option(
+      "--moments", params->moments,
+      "Also write second moments of queries and output projection, for calibration");
   command->add_option("--limit-tokens", params->limit_tokens, "Use the first N tokens only")
       ->check(CLI::PositiveNumber);
   command->add_option("--threads", params->threads, "Threads; default one per core")

@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-#include <numbers>
+#include <utility>
 
-#include "kernels/rope.h"
+#include "packager/rope.h"
 #include "tools/engine/load/fields.h"
 
 namespace kvcast::engine {
@@ -15,49 +14,29 @@ using manifests::Result;
 using manifests::Status;
 using nlohmann::json;
 
-// Llama 3.1's rule: long wavelengths are stretched by `factor`, short ones kept, those between
-// blended. https://github.com/huggingface/transformers, modeling_rope_utils.py,
-// _compute_llama3_parameters
-void scale_as_llama3(Fields& scaling, std::vector<double>& frequencies) {
-  const double factor = scaling.positive("factor");
-  const double low_factor = scaling.positive("low_freq_factor");
-  const double high_factor = scaling.positive("high_freq_factor");
-  const double original = scaling.positive("original_max_position_embeddings");
-  if (high_factor <= low_factor) {
-    scaling.fail("\"high_freq_factor\" is not above \"low_freq_factor\"");
-    return;
+// Whole heads, all layers alike, whatever the length of the context.
+Status read_rope(std::string_view text, std::string_view name, ModelConfig& config) {
+  auto ropes =
+      manifests::ropes_of_config(text, "half_split", {config.layers, config.head_dim, 0}, name);
+  if (!ropes.ok()) return ropes.error();
+  const auto refuse = [&](std::string_view what) {
+    return manifests::Error{manifests::ErrorKind::kCorrupt,
+                            fmt::format("{}: {}; this engine cannot run it", name, what)};
+  };
+  if (ropes->size() != 1 || !ropes->front().layers.empty()) {
+    return refuse("RoPE that differs between layers");
   }
-  for (double& frequency : frequencies) {
-    const double turns = original * frequency / (2 * std::numbers::pi);
-    if (turns >= high_factor) continue;
-    const double smooth =
-        turns <= low_factor ? 0 : (turns - low_factor) / (high_factor - low_factor);
-    frequency = (1 - smooth) * frequency / factor + smooth * frequency;
+  config.stated_rope = ropes->front();
+  if (config.stated_rope.rotary_dims != config.head_dim) return refuse("RoPE on part of a head");
+  const auto& scaling = config.stated_rope.scaling;
+  if (scaling && (scaling->rule == "dynamic" || scaling->rule == "longrope")) {
+    return refuse(fmt::format("RoPE scaling \"{}\", which depends on the length of the context",
+                              scaling->rule));
   }
-}
-
-// transformers writes theta beside `rope_scaling` up to version 4, inside `rope_parameters` from 5
-// on.
-Status read_rope(Fields& fields, ModelConfig& config) {
-  const bool inside = fields.has("rope_parameters");
-  const char* key = inside ? "rope_parameters" : "rope_scaling";
-  Fields scaling(fields.value(key), fields.name() + ": " + key);
-  config.rope_theta = inside
-                          ? scaling.positive("rope_theta", fields.positive("rope_theta", 10000.0))
-                          : fields.positive("rope_theta", 10000.0);
-  config.rope.inv_freq = kernels::rope_frequencies(config.rope_theta, config.head_dim);
-  const std::string type = scaling.text("rope_type", scaling.text("type", "default"));
-  config.rope_scaled = type != "default";
-  if (type == "linear") {
-    const double factor = scaling.positive("factor");
-    for (double& frequency : config.rope.inv_freq) frequency /= factor;
-  } else if (type == "llama3") {
-    scale_as_llama3(scaling, config.rope.inv_freq);
-  } else if (type != "default") {
-    scaling.fail(
-        fmt::format("RoPE scaling \"{}\" is not supported: default, linear and llama3 are", type));
-  }
-  return scaling.status();
+  auto rope = packager::kernel_rope(config.stated_rope, name);
+  if (!rope.ok()) return rope.error();
+  config.rope = std::move(*rope);
+  return {};
 }
 
 void read_special_tokens(Fields& fields, ModelConfig& config) {
@@ -88,9 +67,6 @@ void refuse_unsupported(Fields& fields) {
   for (const char* key : {"attention_bias", "mlp_bias"}) {
     if (fields.flag(key, false))
       fields.fail(fmt::format("\"{}\" is true; this engine has no biases", key));
-  }
-  if (fields.positive("partial_rotary_factor", 1.0) != 1.0) {
-    fields.fail("\"partial_rotary_factor\" is not 1; this engine rotates whole heads");
   }
   if (fields.has("quantization_config")) {
     fields.fail("\"quantization_config\" is set; this engine reads F16, BF16 and F32 weights only");
@@ -125,8 +101,7 @@ Result<ModelConfig> parse_config(std::string_view text, std::string_view name) {
   }
   read_special_tokens(fields, config);
   if (Status status = fields.status(); !status.ok()) return status.error();
-  if (Status status = read_rope(fields, config); !status.ok()) return status.error();
-  if (Status status = fields.status(); !status.ok()) return status.error();
+  if (Status status = read_rope(text, name, config); !status.ok()) return status.error();
   return config;
 }
 

@@ -11,6 +11,7 @@
 #include "kernels/geometry.h"
 #include "kernels/profile.h"
 #include "manifests/result.h"
+#include "manifests/rope.h"
 
 namespace kvcast::engine {
 
@@ -30,11 +31,10 @@ struct ModelConfig {
   uint32_t max_positions = 0;
   float norm_epsilon = 0;
   bool tied_embeddings = false;
-  double rope_theta = 0;
-  bool rope_scaled = false;     // `rope` is not simply rope_theta^(-2i/head_dim)
-  kernels::Rope rope;           // half split, all of a head; scaling applied to its frequencies
-  std::optional<uint32_t> bos;  // a context starts with it
-  std::vector<uint32_t> eos;    // any of them ends a text
+  manifests::StatedRope stated_rope;  // half split, all of a head
+  kernels::Rope rope;                 // the same
+  std::optional<uint32_t> bos;        // a context starts with it
+  std::vector<uint32_t> eos;          // any of them ends a text
 
   uint32_t query_channels() const { return heads * head_dim; }
   uint32_t kv_channels() const { return kv_heads * head_dim; }

@@ -34,7 +34,7 @@ TEST(Config, ReadsSizesAndSpecialTokens) {
   EXPECT_EQ(config->eos, (std::vector<uint32_t>{2, 3}));
   ASSERT_EQ(config->rope.inv_freq.size(), 4u);
   EXPECT_DOUBLE_EQ(config->rope.inv_freq[1], std::pow(100.0, -0.25));
-  EXPECT_FALSE(config->rope_scaled);
+  EXPECT_FALSE(config->stated_rope.scaling);
 }
 
 TEST(Config, DerivesWhatOlderFilesLeaveOut) {
@@ -48,7 +48,7 @@ TEST(Config, DerivesWhatOlderFilesLeaveOut) {
   ASSERT_TRUE(config.ok()) << config.error().message;
   EXPECT_EQ(config->head_dim, 6u);
   EXPECT_EQ(config->kv_heads, 4u);
-  EXPECT_EQ(config->rope_theta, 10000.0);
+  EXPECT_EQ(config->stated_rope.theta, 10000.0);
   EXPECT_EQ(config->eos, std::vector<uint32_t>{7});
   EXPECT_FALSE(config->bos.has_value());
 }
@@ -58,7 +58,7 @@ TEST(Config, ScalesRopeLinearly) {
   text["rope_scaling"] = {{"type", "linear"}, {"factor", 4.0}};
   const auto config = parse_config(text.dump(), "c");
   ASSERT_TRUE(config.ok()) << config.error().message;
-  EXPECT_TRUE(config->rope_scaled);
+  EXPECT_EQ(config->stated_rope.scaling->rule, "linear");
   EXPECT_DOUBLE_EQ(config->rope.inv_freq[0], 0.25);
 }
 
@@ -69,7 +69,7 @@ TEST(Config, ScalesRopeAsLlama3) {
                              {"high_freq_factor", 4.0}, {"original_max_position_embeddings", 128}};
   const auto config = parse_config(text.dump(), "c");
   ASSERT_TRUE(config.ok()) << config.error().message;
-  EXPECT_EQ(config->rope_theta, 10000.0);
+  EXPECT_EQ(config->stated_rope.theta, 10000.0);
   // Turns over 128 positions: 20.4 (kept), 2.04 (blended), 0.204 and 0.0204 (divided by the
   // factor).
   const double turns = 128 * 0.1 / (2 * M_PI), smooth = (turns - 1) / 3;
@@ -77,6 +77,16 @@ TEST(Config, ScalesRopeAsLlama3) {
   EXPECT_NEAR(config->rope.inv_freq[1], 0.1 * smooth + 0.1 / 8 * (1 - smooth), 1e-15);
   EXPECT_NEAR(config->rope.inv_freq[2], 0.01 / 8, 1e-15);
   EXPECT_NEAR(config->rope.inv_freq[3], 0.001 / 8, 1e-15);
+}
+
+TEST(Config, ScalesRopeAsYarn) {
+  json text = good_config();
+  text["rope_scaling"] = {
+      {"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 64}};
+  const auto config = parse_config(text.dump(), "c");
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_NEAR(config->rope.attention_scaling, 0.1 * std::log(4.0) + 1, 1e-12);
+  EXPECT_DOUBLE_EQ(config->rope.inv_freq[0], 1.0);
 }
 
 TEST(Config, RefusesByName) {
@@ -95,9 +105,11 @@ TEST(Config, RefusesByName) {
       {{{"rms_norm_eps", 0}}, "rms_norm_eps"},
       {{{"bos_token_id", 40}}, "bos_token_id"},
       {{{"eos_token_id", {1, -1}}}, "eos_token_id"},
-      {{{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 2}}}}, "yarn"},
+      {{{"rope_scaling", {{"rope_type", "dynamic"}, {"factor", 2}}}}, "dynamic"},
+      {{{"rope_scaling", {{"rope_type", "spiral"}, {"factor", 2}}}}, "spiral"},
+      {{{"no_rope_layers", {1, 0}}}, "differs between layers"},
       {{{"rope_scaling", {{"rope_type", "linear"}}}}, "factor"},
-      {{{"partial_rotary_factor", 0.5}}, "partial_rotary_factor"},
+      {{{"partial_rotary_factor", 0.5}}, "part of a head"},
       {{{"quantization_config", {{"bits", 4}}}}, "quantization_config"},
   };
   for (const auto& [change, named] : changes) {

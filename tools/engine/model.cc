@@ -105,7 +105,7 @@ manifests::ModelIdentity Model::identity(kernels::DType dtype) const {
   identity.key_heads = identity.value_heads = config_.kv_heads;
   identity.key_dim = identity.value_dim = config_.head_dim;
   identity.dtype = kernels::dtype_name(dtype);
-  identity.rope = manifests::RopeParams{"half_split", config_.rope_theta, config_.head_dim};
+  manifests::state_ropes({config_.stated_rope}, identity);
   return identity;
 }
 

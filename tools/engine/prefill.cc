@@ -70,7 +70,9 @@ Result<Prefill> prefill(const Model& model, KvCache& cache, uint64_t begin,
         result.logits.clear();
         return result;
       }
-      pass.run_layer(layer);
+      pass.project_layer(layer);
+      if (options.on_queries) options.on_queries(layer, pass.begin(), pass.queries());
+      pass.finish_layer(layer);
     }
     const bool last = result.tokens + block.size() == tokens.size();
     if (options.all_positions) {

@@ -15,12 +15,18 @@
 
 namespace kvcast::engine {
 
+// Queries of positions [first_position, ...): [token][head][dim], RoPE applied; valid during the
+// call.
+using QueryObserver =
+    std::function<void(uint32_t layer, uint64_t first_position, std::span<const float> queries)>;
+
 struct PrefillOptions {
   unsigned threads = 0;        // 0: one per core
   bool all_positions = false;  // logits of every token instead of the last
   std::stop_token stop = {};   // asked before every layer of every block of 1,024 tokens
   std::function<void(uint64_t tokens_done)> on_progress =
-      {};  // after each block, on the calling thread
+      {};                         // after each block, on the calling thread
+  QueryObserver on_queries = {};  // each layer's, of each block, on the calling thread
 };
 
 struct Prefill {

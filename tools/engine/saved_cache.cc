@@ -30,13 +30,9 @@ std::string tensor_name(uint32_t layer, Side side) {
 
 manifests::KvFileInfo describe(const Model& model, std::span<const uint32_t> tokens,
                                const std::string& text, DType dtype) {
-  const ModelConfig& config = model.config();
   manifests::KvFileInfo info;
   info.model = model.identity(dtype);
-  info.rope.layout = "half_split";
-  info.rope.theta = config.rope_theta;
-  info.rope.rotary_dims = config.head_dim;
-  if (config.rope_scaled) info.rope.inv_freq = config.rope.inv_freq;
+  info.ropes = {model.config().stated_rope};
   info.tokens = tokens.size();
   info.token_ids.assign(tokens.begin(), tokens.end());
   info.text = text;

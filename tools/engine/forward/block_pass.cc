@@ -37,9 +37,12 @@ void BlockPass::start(uint64_t begin, std::span<const uint32_t> tokens) {
   }
 }
 
-void BlockPass::run_layer(uint32_t layer) {
+void BlockPass::project_layer(uint32_t layer) {
   workers_.run(tiles(),
                [&](size_t i, unsigned worker) { project(layer, tile(i), scratch_[worker]); });
+}
+
+void BlockPass::finish_layer(uint32_t layer) {
   workers_.run(tiles(), [&](size_t i, unsigned worker) {
     attend_and_feed(layer, tile(i), scratch_[worker]);
   });

@@ -25,8 +25,15 @@ class BlockPass {
 
   // Tokens at positions begin, begin + 1, ...; the cache holds [0, begin).
   void start(uint64_t begin, std::span<const uint32_t> tokens);
-  // Layers in order: writes their keys and values into the cache.
-  void run_layer(uint32_t layer);
+  // Layers in order, each in two steps: its queries, and its keys and values, which go to the cache;
+  // then attention and what follows it.
+  void project_layer(uint32_t layer);
+  void finish_layer(uint32_t layer);
+  uint64_t begin() const { return begin_; }
+  // Of the layer projected last: [token][heads * head_dim], RoPE applied.
+  std::span<const float> queries() const {
+    return std::span(queries_).first(tokens_ * config_.query_channels());
+  }
   // After the last layer: logits of the block's tokens [first, end) to to[end - first][vocabulary].
   void logits(size_t first, float* to);
 
