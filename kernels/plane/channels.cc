@@ -89,68 +89,11 @@ Fault overflow(const SectionShape& shape, std::span<const float* const> coeffici
           size_t{token} * shape.channels};
 }
 
-// Reads tile after tile of a section.
-class Loader {
- public:
-  Loader(const ChannelKernels& kernels, const SectionShape& shape, DType dtype,
-         std::span<const TensorView> layers, const GroupRange& range)
-      : kernels_(*kernels.transform->columns),
-        shape_(shape),
-        dtype_(dtype),
-        layers_(layers),
-        range_(range),
-        ropes_(shape, kernels.ropes),
-        transform_(*shape.codec, kernels_, kernels.bases.of(*shape.codec)) {}
-
-  // Coded tokens [first, first + count) to their places in [channel group][coded token][lane].
-  Check load(uint32_t first, uint32_t count, std::span<float> all) {
-    const uint32_t token = shape_.sinks + first;
-    ropes_.move_to(token, count);
-    const uint32_t dim = shape_.profile->geometry.dim(shape_.side);
-    bool finite = true;
-    for (uint32_t c = 0; c < range_.channels; c += dim)
-      finite &= load_head(range_.first_channel + c, dim, token, count);
-    if (!finite) return check_rows(shape_, dtype_, layers_, token, count);
-    transform_.run();
-    const size_t position = size_t{range_.first_group} * kLanes;
-    const size_t positions =
-        std::min<size_t>(size_t{range_.groups} * kLanes, shape_.coefficients - position);
-    if (!transform_.finite(position, positions))
-      return overflow(shape_, transform_.coefficients().subspan(position, positions), token);
-    for (uint32_t g = 0; g < range_.groups; ++g) {
-      const uint32_t lanes = shape_.lanes(range_.first_group + g);
-      float* const group = all.data() + size_t{g} * kLanes * shape_.coded_tokens;
-      kernels_.to_lanes(transform_.coefficients().data() + position + size_t{g} * kLanes, lanes,
-                        count, group + size_t{first} * lanes);
-    }
-    return {};
-  }
-
- private:
-  // False: some element is not finite.
-  bool load_head(uint32_t channel, uint32_t dim, uint32_t token, uint32_t count) {
-    const uint32_t layer = channel / shape_.channels;
-    const TensorView& view = layers_[layer];
-    float* const head = transform_.channels().data() + size_t{channel} * kColumnTokens;
-    load_columns(kernels_, dtype_,
-                 view.data + token * view.token_stride_bytes +
-                     channel % shape_.channels * dtype_bytes(dtype_),
-                 view.token_stride_bytes, count, dim, narrow_, head);
-    const bool finite = kernels_.all_finite(head, dim * kColumnTokens);
-    ropes_.undo(kernels_, layer, head);
-    transform_.normalise(channel, dim);
-    return finite;
-  }
-
-  const ColumnKernels& kernels_;
-  const SectionShape& shape_;
-  DType dtype_;
-  std::span<const TensorView> layers_;
-  GroupRange range_;
-  ChannelRopes ropes_;
-  ForwardTransform transform_;
-  std::vector<uint16_t> narrow_;
-};
+// Channels that are read together: a head, whose channels RoPE turns in pairs, or whole cache lines
+// of a row.
+uint32_t unit(const SectionShape& shape) {
+  return shape.side == Side::kKey ? shape.profile->geometry.dim(shape.side) : 2 * kLanes;
+}
 
 // Writes tile after tile of a section.
 class Storer {
@@ -210,8 +153,7 @@ ChannelKernels::ChannelKernels(const Profile& profile, Implementation implementa
 
 std::vector<GroupRange> group_ranges(const SectionShape& shape) {
   const SectionCodec& codec = *shape.codec;
-  const uint32_t dim = shape.profile->geometry.dim(shape.side);
-  const uint32_t step = std::lcm(dim, kLanes);
+  const uint32_t step = std::lcm(unit(shape), kLanes);
   if (!codec.blocks.empty() || step == 0 || step >= shape.width ||
       !std::is_sorted(codec.order.begin(), codec.order.end())) {
     return {{0, shape.groups, 0, shape.width}};
@@ -224,14 +166,85 @@ std::vector<GroupRange> group_ranges(const SectionShape& shape) {
   return ranges;
 }
 
-Check load_coefficients(const ChannelKernels& kernels, const SectionShape& shape, DType dtype,
-                        std::span<const TensorView> layers, const GroupRange& range,
-                        std::span<float> all) {
-  if (Check check = check_rows(shape, dtype, layers, 0, shape.sinks); !check) return check;
-  Loader loader(kernels, shape, dtype, layers, range);
-  for (uint32_t first = 0; first < shape.coded_tokens; first += kColumnTokens) {
-    const auto count = std::min<uint32_t>(kColumnTokens, shape.coded_tokens - first);
-    if (Check check = loader.load(first, count, all); !check) return check;
+// Reads tile after tile of a section.
+class CoefficientLoader::Tiles {
+ public:
+  Tiles(const ChannelKernels& kernels, const SectionShape& shape, DType dtype,
+        std::span<const TensorView> layers)
+      : kernels_(*kernels.transform->columns),
+        shape_(shape),
+        dtype_(dtype),
+        layers_(layers),
+        ropes_(shape, kernels.ropes),
+        transform_(*shape.codec, kernels_, kernels.bases.of(*shape.codec)) {}
+
+  uint32_t coded_tokens() const { return shape_.coded_tokens; }
+  Check check_sinks() const { return check_rows(shape_, dtype_, layers_, 0, shape_.sinks); }
+
+  // Coded tokens [first, first + count) of a range to their places.
+  Check load(const GroupRange& range, uint32_t first, uint32_t count, std::span<float> all) {
+    const uint32_t token = shape_.sinks + first;
+    ropes_.move_to(token, count);
+    bool finite = true;
+    const uint32_t end = range.first_channel + range.channels;
+    for (uint32_t channel = range.first_channel; channel < end;) {
+      const uint32_t of_layer = shape_.channels - channel % shape_.channels;
+      const uint32_t channels = std::min({unit(shape_), of_layer, end - channel});
+      finite &= load_channels(channel, channels, token, count);
+      channel += channels;
+    }
+    if (!finite) return check_rows(shape_, dtype_, layers_, token, count);
+    transform_.run();
+    for (uint32_t g = range.first_group; g < range.first_group + range.groups; ++g) {
+      const uint32_t lanes = shape_.lanes(g);
+      const auto columns = transform_.coefficients().subspan(size_t{g} * kLanes, lanes);
+      float* const rows = all.data() +
+                          size_t{g - range.first_group} * kLanes * shape_.coded_tokens +
+                          size_t{first} * lanes;
+      kernels_.to_lanes(columns.data(), lanes, count, rows);
+      if (!kernels_.all_finite(rows, size_t{count} * lanes))
+        return overflow(shape_, columns, token);
+    }
+    return {};
+  }
+
+ private:
+  // False: some element is not finite.
+  bool load_channels(uint32_t channel, uint32_t channels, uint32_t token, uint32_t count) {
+    const uint32_t layer = channel / shape_.channels;
+    const TensorView& view = layers_[layer];
+    float* const columns = transform_.channels().data() + size_t{channel} * kColumnTokens;
+    load_columns(kernels_, dtype_,
+                 view.data + token * view.token_stride_bytes +
+                     channel % shape_.channels * dtype_bytes(dtype_),
+                 view.token_stride_bytes, count, channels, narrow_, columns);
+    const bool finite = kernels_.all_finite(columns, channels * kColumnTokens);
+    ropes_.undo(kernels_, layer, columns);
+    transform_.normalise(channel, channels);
+    return finite;
+  }
+
+  const ColumnKernels& kernels_;
+  const SectionShape& shape_;
+  DType dtype_;
+  std::span<const TensorView> layers_;
+  ChannelRopes ropes_;
+  ForwardTransform transform_;
+  std::vector<uint16_t> narrow_;
+};
+
+CoefficientLoader::CoefficientLoader(const ChannelKernels& kernels, const SectionShape& shape,
+                                     DType dtype, std::span<const TensorView> layers)
+    : tiles_(std::make_unique<Tiles>(kernels, shape, dtype, layers)) {}
+
+CoefficientLoader::~CoefficientLoader() = default;
+
+Check CoefficientLoader::load(const GroupRange& range, std::span<float> all) {
+  if (Check check = tiles_->check_sinks(); !check) return check;
+  const uint32_t tokens = tiles_->coded_tokens();
+  for (uint32_t first = 0; first < tokens; first += kColumnTokens) {
+    const auto count = std::min<uint32_t>(kColumnTokens, tokens - first);
+    if (Check check = tiles_->load(range, first, count, all); !check) return check;
   }
   return {};
 }
@@ -241,8 +254,8 @@ Checked<std::vector<float>> load_coefficients(const ChannelKernels& kernels,
                                               std::span<const TensorView> layers) {
   std::vector<float> all(size_t{shape.coded_tokens} * shape.coefficients);
   const GroupRange whole{0, shape.groups, 0, shape.width};
-  if (Check check = load_coefficients(kernels, shape, dtype, layers, whole, all); !check)
-    return check.fault();
+  CoefficientLoader loader(kernels, shape, dtype, layers);
+  if (Check check = loader.load(whole, all); !check) return check.fault();
   return all;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -33,13 +34,24 @@ struct GroupRange {
 };
 std::vector<GroupRange> group_ranges(const SectionShape& shape);
 
-// The coefficients of a range, [channel group][coded token][lane]: the range's group g begins at 32
-// g T. The same on every implementation. `all` has an element for each.
-// Fault: a NaN or infinity, at the element's index (plane.h, encode_section). Sink tokens are
-// checked too. Or a coefficient that overflows fp32, at its token's index in the first layer.
-Check load_coefficients(const ChannelKernels& kernels, const SectionShape& shape, DType dtype,
-                        std::span<const TensorView> layers, const GroupRange& range,
-                        std::span<float> all);
+// Reads a section's coefficients, the same on every implementation. Arguments must outlive it; one
+// thread.
+class CoefficientLoader {
+ public:
+  CoefficientLoader(const ChannelKernels& kernels, const SectionShape& shape, DType dtype,
+                    std::span<const TensorView> layers);
+  ~CoefficientLoader();
+
+  // Those of a range, [channel group][coded token][lane]: the range's group g begins at 32 g T.
+  // `all` has an element for each.
+  // Fault: a NaN or infinity, at the element's index (plane.h, encode_section). Sink tokens are
+  // checked too. Or a coefficient that overflows fp32, at its token's index in the first layer.
+  Check load(const GroupRange& range, std::span<float> all);
+
+ private:
+  class Tiles;
+  std::unique_ptr<Tiles> tiles_;
+};
 
 // Of a whole section; without kernels, by those of the default implementation.
 Checked<std::vector<float>> load_coefficients(const ChannelKernels& kernels,

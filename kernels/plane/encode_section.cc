@@ -90,15 +90,12 @@ Checked<SectionSymbols> quantise_section(const Codec& codec, const SectionShape&
                                          EncodedSection& encoded) {
   const size_t tokens = shape.coded_tokens;
   SectionSymbols symbols = room_for_symbols(shape, scratch);
+  CoefficientLoader loader(*codec.tables().channels, shape, dtype, layers);
   for (const GroupRange& range : group_ranges(shape)) {
     const uint32_t first = range.first_group * kLanes;
     const uint32_t end = std::min(first + range.groups * kLanes, shape.coefficients);
     scratch.coefficients.resize(tokens * (end - first));
-    if (Check check = load_coefficients(*codec.tables().channels, shape, dtype, layers, range,
-                                        scratch.coefficients);
-        !check) {
-      return check.fault();
-    }
+    if (Check check = loader.load(range, scratch.coefficients); !check) return check.fault();
     for (uint32_t g = 0; g < range.groups; ++g) {
       const auto y = std::span<const float>(scratch.coefficients)
                          .subspan(tokens * kLanes * g, tokens * shape.lanes(range.first_group + g));

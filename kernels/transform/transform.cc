@@ -44,13 +44,6 @@ std::span<const float* const> ForwardTransform::coefficients() const {
   return coded_;
 }
 
-bool ForwardTransform::finite(size_t first, size_t count) const {
-  for (const float* column : std::span(coded_).subspan(first, count)) {
-    if (!kernels_.all_finite(column, kColumnTokens)) return false;
-  }
-  return true;
-}
-
 InverseTransform::InverseTransform(const SectionCodec& codec, const InverseKernels& kernels)
     : codec_(codec),
       kernels_(kernels),

@@ -27,7 +27,6 @@ class ForwardTransform {
   void normalise(size_t first, size_t count);
   void run();
   std::span<const float* const> coefficients() const;  // [C] columns, in coded order
-  bool finite(size_t first, size_t count) const;       // coefficients [first, first + count)
 
  private:
   const SectionCodec& codec_;

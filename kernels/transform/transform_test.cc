@@ -58,7 +58,6 @@ std::vector<float> forward(const SectionCodec& codec, std::span<const float> cha
       transform.channels()[i % width * kColumnTokens + i / width] = channels[begin * width + i];
     transform.normalise(0, width);
     transform.run();
-    EXPECT_TRUE(transform.finite(0, coded));
     for (size_t i = 0; i < count * coded; ++i)
       coefficients[begin * coded + i] = transform.coefficients()[i % coded][i / coded];
   }
