@@ -1,10 +1,12 @@
-// Transport over libcurl's multi interface: HTTP/1.1 on several kept-alive connections. Only http
-// and https, at most three redirects, certificates verified, proxies as the environment says, no
+// Transport over libcurl's multi interface: HTTP/2 over TLS where the server speaks it (ALPN), all
+// transfers to a host on one connection; else HTTP/1.1 on several kept-alive ones. Only http and
+// https, at most three redirects, certificates verified, proxies as the environment says, no
 // signals. One thread, except wake().
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,11 +14,25 @@
 
 namespace kvcast::player {
 
+// What proves to a server who asks. A manifest may name any host as a base URL, so only hosts that
+// the caller names get these, and redirects are not followed with them.
+struct Credentials {
+  std::vector<std::string> hosts;    // scheme://host:port (url.h)
+  std::vector<std::string> headers;  // "Authorization: Bearer ...", "X-Api-Key: ..."
+  struct S3 {                        // signs requests (AWS Signature Version 4)
+    std::string access_key, secret_key, session_token;
+    std::string region = "us-east-1";
+  };
+  std::optional<S3> s3;
+};
+
 struct CurlTransportParams {
   uint32_t max_connections =
       4;  // transfers beyond wait their turn here; limits run from their turn
   std::string user_agent = "kvcast/0.1";
   std::string ca_file;  // PEM; empty: the system's
+  bool http2 = true;
+  Credentials credentials;
 };
 
 class CurlTransport final : public Transport {

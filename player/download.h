@@ -33,6 +33,7 @@
 
 #include "manifests/manifest.h"
 #include "manifests/result.h"
+#include "player/cmcd.h"
 #include "player/throughput.h"
 #include "player/transport.h"
 
@@ -50,6 +51,9 @@ struct DownloadRequest {
   std::string url;
   uint64_t size_limit_bytes = manifests::kMaxManifestBytes;  // of a url; an object has its own size
   Priority priority = Priority::kNormal;
+  // For servers' logs and queues (CMCD): what it is, and the level of a plane.
+  CmcdRequest::Type type = CmcdRequest::Type::kOther;
+  std::optional<uint32_t> level;
 };
 
 struct DownloaderParams {
@@ -65,6 +69,7 @@ struct DownloaderParams {
   std::chrono::milliseconds patience{250};  // or four usual first bytes, if that is longer
   double hedge_byte_share = 0.05;  // of object bytes asked for, that may come twice; 0: no hedges
   std::chrono::milliseconds hedge_least{20};  // no wait is a hang before
+  CmcdSession cmcd;   // headers that tell servers about requests; none while its id is empty
   uint64_t seed = 1;  // of jitter and of the choice among bases of one priority
 };
 
@@ -120,6 +125,9 @@ class Downloader {
 
   // What earlier plays know of waits at a host (link_history.h), before its first answer.
   void expect(const std::string& host, const LinkRecord& record);
+
+  // For CMCD: the rate measured, and what is played once that is known.
+  void describe(double rate_bytes_per_s, const std::string& content_id);
 
   // While paused nothing is read, and no time passes for limits and hedges.
   void pause(bool paused);

@@ -55,8 +55,9 @@ struct PlayParams {
   uint32_t connections = 4;        // transfers at once
   uint32_t most_connections = 16;  // while rate x time to first byte exceeds what is under way
   bool warm = true;                // connects to stores ahead of need
+  bool cmcd = true;                // tells servers about requests (cmcd.h)
   uint64_t backlog_limit_bytes = 256u << 20;  // fetched, not yet decoded: above it reading pauses
-  uint32_t decode_threads = 2;
+  uint32_t decode_threads = 2;          // 0: decodes on the calling thread
   bool finish_early = false;            // freeze as soon as every chunk has min_level
   std::optional<uint64_t> token_limit;  // only whole chunks of the first so many tokens
   double rate_prior_bytes_per_s = 0;    // 0: none

@@ -351,6 +351,8 @@ TEST_F(PlayTest, WaitsForAProfileThatComesLast) {
     };
     params_.controller = controller;
     params_.ttft_slo_ms = 1;
+    params_.download.patience = std::chrono::seconds(60);
+    params_.download.hedge_byte_share = 0;
     const auto report = run(sample, store);
     ASSERT_TRUE(report) << report.error().message;
     EXPECT_EQ(asked, 40);
@@ -373,6 +375,7 @@ TEST_F(PlayTest, ADeadlineThatCannotBeMetIsReportedAndNothingIsMissing) {
   const Sample sample = make_sample();
   ScriptedStore store(sample.files);
   params_.ttft_slo_ms = 0.001;
+  params_.download.patience = std::chrono::seconds(60);
   TruthEngine engine(sample);
   const auto report = run(sample, store, &engine);
   ASSERT_TRUE(report) << report.error().message;

@@ -39,6 +39,7 @@ struct TransferRequest {
 
 struct ResponseHeaders {
   int status = 0;  // 200 or 206 unless the transfer failed
+  bool http2 = false;
   std::optional<uint64_t> content_length;
   std::optional<uint64_t> range_first, range_total;  // of Content-Range; total absent for "*"
   std::string etag;                                  // as sent, with quotes and any W/

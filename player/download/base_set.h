@@ -13,6 +13,7 @@ namespace kvcast::player {
 
 struct Base {
   std::string url;                // absolute, of a tenant's root
+  std::string host;               // of it (url.h)
   uint32_t priority = 1;          // lower first
   uint32_t weight = 1;            // share among equals
   int64_t excluded_until_ns = 0;  // soft: passed over while another will do

@@ -4,7 +4,7 @@
 #include "manifests/layout.h"
 #include "player/download.h"
 #include "player/download/downloader_state.h"
-#include "player/transport/url.h"
+#include "player/url.h"
 
 namespace kvcast::player {
 
@@ -27,7 +27,11 @@ Status Downloader::set_bases(const std::string& manifest_url,
     auto url = resolve_url(manifest_url, base.url);
     if (!url) return url.error();
     if (!url->ends_with('/')) *url += '/';
-    resolved.push_back({.url = *std::move(url), .priority = base.priority, .weight = base.weight});
+    std::string host = host_of(*url);
+    resolved.push_back({.url = *std::move(url),
+                        .host = std::move(host),
+                        .priority = base.priority,
+                        .weight = base.weight});
   }
   state_->bases.assign(std::move(resolved));
   state_->parked.clear();
@@ -40,6 +44,11 @@ void Downloader::set_deadline(std::optional<int64_t> deadline_ns) {
 
 void Downloader::expect(const std::string& host, const LinkRecord& record) {
   state_->hosts[host].ttfb.set_prior(record.ttfb_s);
+}
+
+void Downloader::describe(double rate_bytes_per_s, const std::string& content_id) {
+  state_->rate_bytes_per_s = rate_bytes_per_s;
+  if (!content_id.empty()) state_->params.cmcd.content_id = content_id;
 }
 
 void Downloader::pause(bool paused) {
@@ -63,7 +72,7 @@ DownloadId Downloader::start(DownloadRequest request) {
     state_->object_bytes += task.request.object->bytes;
     state_->unpark(task);
   } else {
-    task.own_base.assign({Base{.url = task.request.url}});
+    task.own_base.assign({Base{.url = task.request.url, .host = host_of(task.request.url)}});
     task.bases = &task.own_base;
   }
   return id;

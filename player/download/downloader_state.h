@@ -95,8 +95,9 @@ struct Downloader::State {
   std::map<std::string, Host> hosts;
   std::vector<DownloadEvent> events;
   DownloadId last_id = 0;
-  int64_t alive_ns = 0;  // latest sign of life of anything, or the end of idleness
-  bool dead = false;     // given up, and no sign of life since
+  double rate_bytes_per_s = 0;  // as told, for CMCD
+  int64_t alive_ns = 0;         // latest sign of life of anything, or the end of idleness
+  bool dead = false;            // given up, and no sign of life since
   void show_life(int64_t time_ns) {
     alive_ns = std::max(alive_ns, time_ns);
     dead = false;
@@ -120,6 +121,7 @@ struct Downloader::State {
   std::chrono::milliseconds limit(std::chrono::milliseconds configured, const DownloadTask& task,
                                   const std::string& host, int64_t now);
   int64_t next_ready_ns(int64_t latest) const;
+  void describe(const DownloadTask& task, int64_t now, TransferRequest& request) const;
   Host& host(const DownloadTask& task, size_t base);
   void park(DownloadTask& task);
   void unpark(DownloadTask& task);

@@ -7,7 +7,6 @@
 #include <algorithm>
 
 #include "player/download/downloader_state.h"
-#include "player/transport/url.h"
 
 namespace kvcast::player {
 namespace {
@@ -35,7 +34,7 @@ int64_t Downloader::State::hedge_due_ns(const DownloadTask& task) const {
   if (!task.first || task.second || task.hedges >= kMostHedges) return kNever;
   if (params.hedge_byte_share <= 0) return kNever;
   const Attempt& attempt = *task.first;
-  const auto known = hosts.find(host_of(task.url(attempt.base)));
+  const auto known = hosts.find(task.bases->at(attempt.base).host);
   const Spread ttfb = known == hosts.end() ? Spread{} : known->second.ttfb.spread();
   double wait_s = ttfb.quantile(kLate);
   if (ttfb.median <= 0) {

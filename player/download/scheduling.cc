@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "player/download/downloader_state.h"
-#include "player/transport/url.h"
 
 namespace kvcast::player {
 namespace {
@@ -38,7 +37,7 @@ DownloadEvent& Downloader::State::report(const DownloadTask& task, const Attempt
 }
 
 Downloader::State::Host& Downloader::State::host(const DownloadTask& task, size_t base) {
-  return hosts[host_of(task.url(base))];
+  return hosts[task.bases->at(base).host];
 }
 
 std::optional<BaseSet::Choice> Downloader::State::choose(const DownloadTask& task, int64_t now) {
@@ -91,13 +90,14 @@ bool Downloader::State::admit(DownloadTask& task, int64_t now) {
 Attempt Downloader::State::start_attempt(DownloadTask& task, size_t base, uint64_t offset,
                                          bool fresh, int64_t now) {
   TransferRequest request = task.assembly.ask(task.url(base), base, offset);
-  const std::string name = host_of(request.url);
+  const std::string& name = task.bases->at(base).host;
   request.fresh_connection = fresh;
   request.connect_limit = limit(params.connect_limit, task, name, now);
   request.first_byte_limit = limit(params.first_byte_limit, task, name, now);
   request.stall_limit = limit(params.stall_limit, task, name, now);
   // Past caches that may hold the damaged copy.
   if (task.corrupt > 0) request.headers.emplace_back("Cache-Control: no-cache");
+  describe(task, now, request);
   Attempt attempt;
   attempt.number = ++task.attempts;
   attempt.base = base;
@@ -106,6 +106,19 @@ Attempt Downloader::State::start_attempt(DownloadTask& task, size_t base, uint64
   attempt.transfer = transport.start(std::move(request));
   transfers.emplace(attempt.transfer, task.id);
   return attempt;
+}
+
+void Downloader::State::describe(const DownloadTask& task, int64_t now,
+                                 TransferRequest& request) const {
+  CmcdRequest about;
+  about.type = task.request.type;
+  about.level = task.request.level;
+  about.rate_bytes_per_s = rate_bytes_per_s;
+  about.urgent = task.request.priority == Priority::kUrgent;
+  if (deadline_ns) about.deadline_ms = static_cast<double>(*deadline_ns - now) * 1e-6;
+  for (std::string& header : cmcd_headers(params.cmcd, about)) {
+    request.headers.push_back(std::move(header));
+  }
 }
 
 // A server that hangs must not use up the time in which another attempt could succeed.

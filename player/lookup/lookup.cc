@@ -10,7 +10,7 @@
 
 #include "manifests/layout.h"
 #include "player/lookup/bisection.h"
-#include "player/transport/url.h"
+#include "player/url.h"
 
 namespace kvcast::player {
 namespace {

@@ -66,6 +66,11 @@ DecodePool::~DecodePool() {
 }
 
 void DecodePool::submit(DecodeJob job) {
+  if (threads_.empty()) {
+    done_.push_back(run_decode(job));
+    wake_();
+    return;
+  }
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back(std::move(job));

@@ -43,7 +43,8 @@ DecodeDone run_decode(const DecodeJob& job);
 // submit and collect from one thread; destruction drops what waits and joins.
 class DecodePool {
  public:
-  // `wake` is called from the pool's threads whenever a job is done.
+  // `wake` is called from the pool's threads whenever a job is done. Without threads a job is done
+  // before submit returns.
   DecodePool(uint32_t threads, std::function<void()> wake);
   ~DecodePool();
   DecodePool(const DecodePool&) = delete;

@@ -36,7 +36,7 @@ Decoding::Decoding(const Presentation& presentation,
       threads_(std::max(1u, threads)),
       kept_(presentation.chunks),
       progress_(presentation.chunks),
-      pool_(threads_, std::move(wake)) {
+      pool_(threads, std::move(wake)) {
   // Until a profile says otherwise a group is a layer; without a profile only exact objects decode.
   for (uint32_t layer = 0; layer < presentation.geometry.layers; ++layer) {
     groups_.push_back({layer, 1});

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "player/transport/url.h"
+#include "player/url.h"
 
 namespace kvcast::player {
 namespace {
@@ -76,6 +76,7 @@ void Link::enter_body(Running& running, const DownloadEvent& event) {
   const bool cached = body.tier == Tier::kCache;
   note("response", running, event,
        {{"status", headers.status},
+        {"http2", headers.http2 ? 1 : 0},
         {"cached", cached ? 1 : 0},
         {"age_s", static_cast<double>(headers.age_s.value_or(0))},
         {"first_byte_ms", ttfb_s * 1e3},
@@ -242,6 +243,7 @@ std::optional<Link::Outcome> Link::take(DownloadEvent& event) {
 
 std::vector<Link::Outcome> Link::poll(std::chrono::nanoseconds max_wait) {
   std::vector<Outcome> outcomes;
+  downloader_.describe(rate_bytes_per_s(), {});
   for (DownloadEvent& event : downloader_.poll(max_wait)) {
     if (auto outcome = take(event)) outcomes.push_back(std::move(*outcome));
   }

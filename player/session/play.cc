@@ -1,11 +1,14 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <ctime>
+#include <random>
 
 #include "player/player.h"
 #include "player/session/link.h"
 #include "player/session/presentation.h"
 #include "player/session/session.h"
-#include "player/transport/url.h"
+#include "player/url.h"
 
 namespace kvcast::player {
 namespace {
@@ -48,6 +51,14 @@ Result<std::vector<kernels::MutableTensorView>> prepare(KvSink& sink,
   return destinations;
 }
 
+// A version 4 UUID (RFC 9562): tells this play from others in logs, and nobody from anybody.
+std::string random_uuid() {
+  std::random_device random;
+  return fmt::format("{:08x}-{:04x}-4{:03x}-{:x}{:03x}-{:08x}{:04x}", random(), random() & 0xffff,
+                     random() & 0xfff, 8 + random() % 4, random() & 0xfff, random(),
+                     random() & 0xffff);
+}
+
 // Those that the manifest names first.
 void warm_other_hosts(Transport& transport, const Presentation& presentation,
                       const std::string& warmed, uint32_t connections) {
@@ -86,6 +97,7 @@ Result<PlayReport> play(Transport& transport, const Source& source, const PlayPa
   const std::stop_callback wake(stop, [&transport] { transport.wake(); });
   DownloaderParams limits = params.download;
   limits.max_parallel = std::max({1u, params.connections, params.most_connections});
+  if (params.cmcd && limits.cmcd.session_id.empty()) limits.cmcd.session_id = random_uuid();
   Downloader downloader(transport, limits);
   downloader.set_deadline(journal.start_ns() + static_cast<int64_t>(params.ttft_slo_ms * 1e6));
   Link link(downloader, journal, params.rate_prior_bytes_per_s, params.history, std::time(nullptr));
@@ -95,6 +107,7 @@ Result<PlayReport> play(Transport& transport, const Source& source, const PlayPa
   const auto presentation = open_presentation(downloader, link, journal, source, params, stop);
   if (!presentation) return presentation.error();
   if (!*presentation) return nothing_stored(params, link, journal.now_s());
+  downloader.describe(link.rate_bytes_per_s(), (*presentation)->manifest.id);
   if (params.warm) warm_other_hosts(transport, **presentation, first, params.connections);
   const auto destinations = prepare(sink, **presentation, source);
   if (!destinations) return destinations.error();

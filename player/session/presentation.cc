@@ -32,6 +32,7 @@ Result<manifests::Manifest> fetch_manifest(Link& link, const std::string& url,
                                            std::stop_token stop) {
   DownloadRequest request;
   request.name = "manifest";
+  request.type = CmcdRequest::Type::kManifest;
   request.url = url;
   request.priority = Priority::kUrgent;
   link.start({Want::Kind::kManifest}, std::move(request));

@@ -54,6 +54,7 @@ Status Session::start_assets(const std::vector<uint32_t>& tokens) {
     DownloadRequest request;
     request.name = "profile";
     request.object = manifest.profile;
+    request.type = CmcdRequest::Type::kInit;
     request.priority = Priority::kUrgent;
     link_.start({Want::Kind::kProfile}, std::move(request));
   }
@@ -143,9 +144,9 @@ bool Session::can_finish() const {
 }
 
 std::chrono::nanoseconds Session::wait_time() const {
-  constexpr double kTick_s = 0.005;
+  constexpr double kTick_s = 0.005, kLeast_s = 1e-4;  // a remainder must not round to no wait
   const double left_s = seen_.freeze_s - journal_.now_s();
-  const double wait_s = left_s > 0 ? std::min(kTick_s, left_s) : kTick_s;
+  const double wait_s = left_s > 0 ? std::clamp(left_s, kLeast_s, kTick_s) : kTick_s;
   return std::chrono::nanoseconds(static_cast<int64_t>(wait_s * 1e9));
 }
 

@@ -19,6 +19,7 @@ void Session::apply_transfers(const Choice& choice) {
     request.name = params_.exact ? fmt::format("chunk {} exact", fetch.chunk)
                                  : fmt::format("chunk {} plane {}", fetch.chunk, fetch.plane);
     request.object = object_of(presentation_, fetch.chunk, fetch.plane, params_.exact);
+    if (!params_.exact) request.level = fetch.plane;
     request.priority = fetch.urgent ? Priority::kUrgent : Priority::kNormal;
     journal_.note("fetch", fetch.chunk, fetch.plane, fetch.reason,
                   {{"bytes", static_cast<double>(request.object->bytes)}});

@@ -63,7 +63,7 @@ void Session::take_plane(Link::Outcome& outcome) {
     lose_plane(c, plane, *outcome.error);
     return;
   }
-  if (chunk.recomputed) return;
+  if (chunk.recomputed || static_cast<int>(plane) > chunk.max_level) return;  // of no use any more
   if (Status kept = decoding_.keep(c, plane, std::move(outcome.bytes)); !kept) {
     lose_plane(c, plane, kept.error());
     return;

@@ -8,6 +8,8 @@
 #include <new>
 #include <utility>
 
+#include "player/transport/credentials.h"
+
 namespace kvcast::player {
 namespace {
 
@@ -60,7 +62,8 @@ bool set_connection_options(CURL* easy, const CurlTransportParams& params) {
   };
   set(CURLOPT_PROTOCOLS_STR, "http,https");
   set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(CURLOPT_HTTP_VERSION,
+      params.http2 ? long{CURL_HTTP_VERSION_2TLS} : long{CURL_HTTP_VERSION_1_1});
   set(CURLOPT_USERAGENT, params.user_agent.c_str());
   if (!params.ca_file.empty()) set(CURLOPT_CAINFO, params.ca_file.c_str());
   set(CURLOPT_NOSIGNAL, 1L);
@@ -91,6 +94,8 @@ bool CurlTransfer::set_options(const CurlTransportParams& params) {
   const auto set = [&](CURLoption option, auto value) {
     ok = ok && curl_easy_setopt(easy_.get(), option, value) == CURLE_OK;
   };
+  const bool trusted = trusts(params.credentials, request_.url);
+  if (trusted) add_credentials(params.credentials, easy_.get(), request_.headers);
   for (const std::string& header : request_.headers) {
     if (header.find_first_of("\r\n") != std::string::npos) {
       return stop("a request header holds a line end");
@@ -102,7 +107,7 @@ bool CurlTransfer::set_options(const CurlTransportParams& params) {
   }
   set(CURLOPT_URL, request_.url.c_str());
   ok = ok && set_connection_options(easy_.get(), params);
-  set(CURLOPT_FOLLOWLOCATION, 1L);
+  set(CURLOPT_FOLLOWLOCATION, trusted ? 0L : 1L);
   set(CURLOPT_MAXREDIRS, kMaxRedirects);
   set(CURLOPT_HTTPHEADER, headers_.get());
   if (request_.accept_compressed) set(CURLOPT_ACCEPT_ENCODING, "");
@@ -110,7 +115,12 @@ bool CurlTransfer::set_options(const CurlTransportParams& params) {
     const std::string last = request_.range->last ? fmt::format("{}", *request_.range->last) : "";
     set(CURLOPT_RANGE, fmt::format("{}-{}", request_.range->first, last).c_str());
   }
-  if (request_.fresh_connection) set(CURLOPT_FRESH_CONNECT, 1L);
+  if (request_.fresh_connection) {
+    set(CURLOPT_FRESH_CONNECT, 1L);
+  } else if (params.http2 && request_.url.starts_with("https:")) {
+    // A connection under way may turn out to carry any number of transfers: worth waiting for.
+    set(CURLOPT_PIPEWAIT, 1L);
+  }
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request_.connect_limit.count()));
   set(CURLOPT_ERRORBUFFER, &error_text_[0]);
   set(CURLOPT_PRIVATE, this);

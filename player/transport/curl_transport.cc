@@ -113,6 +113,7 @@ CurlTransport::CurlTransport(CurlTransportParams params) : state_(std::make_uniq
   state_->params = std::move(params);
   state_->multi.reset(curl_multi_init());
   if (!state_->multi) throw std::bad_alloc();
+  curl_multi_setopt(state_->multi.get(), CURLMOPT_PIPELINING, long{CURLPIPE_MULTIPLEX});
   curl_multi_setopt(state_->multi.get(), CURLMOPT_MAXCONNECTS,
                     static_cast<long>(state_->params.max_connections + kSpareConnections));
 }

@@ -33,6 +33,7 @@ void parse_status_line(std::string_view line, ParsedResponse& response) {
   if (space == std::string_view::npos || line.size() < space + 4) return;
   if (auto status = parse_decimal(line.substr(space + 1, 3))) {
     response.headers.status = static_cast<int>(*status);
+    response.headers.http2 = line.starts_with("HTTP/2");
   }
 }
 

@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "player/transport/url.h"
+#include "player/url.h"
 
 namespace kvcast::player {
 namespace {

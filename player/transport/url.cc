@@ -1,4 +1,4 @@
-#include "player/transport/url.h"
+#include "player/url.h"
 
 #include <curl/curl.h>
 
