@@ -8,7 +8,10 @@
 
 namespace {
 
-int serve(const kvcast::origin::ServeOptions& options) {
+int serve(kvcast::origin::ServeOptions& options) {
+  options.notice = [](const std::string& line) {
+    std::fprintf(stderr, "kvcast-origin: %s\n", line.c_str());
+  };
   const kvcast::manifests::Status status =
       kvcast::origin::serve_until_signal(options, [&](const std::string& line) {
         std::FILE* const to = options.json ? stdout : stderr;

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <chrono>
+#include <cstdlib>
 
 #include "origin/process/thread.h"
 
@@ -28,10 +29,20 @@ void add_limits(CLI::App& app, ServerLimits& limits) {
   add("--max-header-bytes", limits.max_header_bytes, "Request line and fields; beyond: 431");
   add("--header-timeout-ms", limits.header_timeout_ms,
       "From a request's first byte to its header's end");
+  add("--handshake-timeout-ms", limits.handshake_timeout_ms, "A TLS handshake may take");
   add("--idle-timeout-ms", limits.idle_timeout_ms, "Between the requests of a connection");
   add("--response-grace-ms", limits.response_grace_ms,
       "A response may take this long, plus its bytes at the minimum rate");
   add("--min-rate", limits.min_rate_bytes_per_s, "Minimum rate of a client, bytes/s");
+}
+
+// "access-log" as KVCAST_SERVE_ACCESS_LOG.
+std::string environment_name(std::string flag) {
+  for (char& c : flag) {
+    if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
+    if (c == '-' || c == '.') c = '_';
+  }
+  return "KVCAST_SERVE_" + flag;
 }
 
 }  // namespace
@@ -58,31 +69,57 @@ void add_serve_options(CLI::App& app, const std::string& command, ServeOptions& 
       ->check(CLI::Range(0.0, 86400.0));
   app.add_flag("--json", options.json,
                "First line on stdout: {\"port\": N}, once connections are accepted");
+  app.add_option("--operator-listen", options.operator_listen,
+                 "HOST:PORT for /metrics, /healthz and /readyz alone; default: --listen's, without "
+                 "/metrics if there are token keys");
+  app.add_option("--token-keys", server.token_keys_path,
+                 "File of token keys (or KVCAST_TOKEN_KEYS, the keys themselves): serve only "
+                 "tenants' roots, each to holders of its token; SIGHUP reads it again")
+      ->group("Access");
+  app.add_option("--open-tenant", server.open_tenants, "A tenant that needs no token; repeatable")
+      ->group("Access");
+  app.add_option(
+         "--tls-certificate", server.tls.certificate_path,
+         "PEM file: serve TLS 1.3 with this certificate (and its issuers'); SIGHUP reads it "
+         "again")
+      ->group("TLS");
+  app.add_option("--tls-key", server.tls.key_path, "PEM file: the certificate's key")->group("TLS");
+  app.add_flag("--tls-1.2", server.tls.allow_tls12, "Allow TLS 1.2 too")->group("TLS");
   add_limits(app, server.limits);
+  app.set_config("--config", "", "File of flags, lines `flag = value`; flags given here win");
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  for (CLI::Option* option : app.get_options()) {
+    if (!option->get_lnames().empty()) option->envname(environment_name(option->get_lnames()[0]));
+  }
   const std::string call = "  " + command;
   app.footer(
       "Examples:\n" + call + " store\n" + call +
       " store --listen 0.0.0.0:80 --access-log access.jsonl\n" + call +
       " store --listen 127.0.0.1:0 --json --pace 40      a 40 Mbit/s link\n" + call +
-      " store --pace trace.txt --pace-scale 10           a recorded link, ten times as fast\n"
+      " store --pace trace.txt --pace-scale 10           a recorded link, ten times as "
+      "fast\n" +
+      call +
+      " store --tls-certificate cert.pem --tls-key key.pem --token-keys keys.txt\n"
+      "Flags win over the file of --config (lines `flag = value`), that over the environment\n"
+      "(KVCAST_SERVE_ACCESS_LOG for --access-log). SIGHUP reads certificate and keys again.\n"
       "Exit codes: 0 done, 2 usage, 3 input/output or network, 4 a trace that makes no sense.");
 }
 
-Status parse_listen(const std::string& listen, ServerParams& params) {
+Status parse_listen(const std::string& listen, std::string& to_host, uint16_t& to_port) {
   const size_t colon = listen.rfind(':');
-  std::string host = colon == std::string::npos ? params.host : listen.substr(0, colon);
+  std::string host = colon == std::string::npos ? to_host : listen.substr(0, colon);
   const std::string port = colon == std::string::npos ? listen : listen.substr(colon + 1);
   if (host.starts_with('[') && host.ends_with(']')) {
     host = host.substr(1, host.size() - 2);
   } else if (host.find(':') != std::string::npos) {
     host.clear();  // an IPv6 address without brackets: which colon is the port's?
   }
-  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), params.port);
+  const auto [end, error] = std::from_chars(port.data(), port.data() + port.size(), to_port);
   if (host.empty() || port.empty() || error != std::errc{} || end != port.data() + port.size()) {
     return Error{ErrorKind::kUsage,
-                 "--listen " + listen + ": want HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"};
+                 listen + ": want HOST:PORT, such as 127.0.0.1:8080 or [::1]:8080"};
   }
-  params.host = host;
+  to_host = host;
   return {};
 }
 
@@ -90,21 +127,47 @@ Status serve_until_signal(const ServeOptions& options,
                           const std::function<void(const std::string& line)>& announce) {
   ServerParams params = options.server;
   params.access_log = !options.no_access_log;
-  if (Status status = parse_listen(options.listen, params); !status.ok()) return status;
+  if (Status status = parse_listen(options.listen, params.host, params.port); !status.ok()) {
+    return status;
+  }
+  if (!options.operator_listen.empty()) {
+    params.operator_host = "127.0.0.1";
+    const Status status =
+        parse_listen(options.operator_listen, params.operator_host, params.operator_port);
+    if (!status.ok()) return status;
+  }
+  if (const char* keys = std::getenv("KVCAST_TOKEN_KEYS")) params.token_keys = keys;
 
   sigset_t stops;
   sigemptyset(&stops);
   sigaddset(&stops, SIGTERM);
   sigaddset(&stops, SIGINT);
+  sigaddset(&stops, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &stops, nullptr);
   raise_open_file_limit();
   Result<std::unique_ptr<Server>> server = Server::start(params);
   if (!server.ok()) return server.error();
   const std::string port = std::to_string((*server)->port());
-  announce(options.json ? "{\"port\": " + port + "}"
+  const std::string operator_port =
+      params.operator_host.empty()
+          ? ""
+          : ", \"operator_port\": " + std::to_string((*server)->operator_port());
+  announce(options.json ? "{\"port\": " + port + operator_port + "}"
                         : "serving " + params.root + " on " + params.host + " port " + port);
-  int signal = 0;
-  sigwait(&stops, &signal);
+  const auto notice = [&](const std::string& line) {
+    if (options.notice) options.notice(line);
+  };
+  if (!params.tls.certificate_path.empty()) {
+    notice(kernel_offers_tls() ? "TLS: the kernel encrypts (kTLS)"
+                               : "TLS: in user space, this kernel offers none");
+  }
+  for (int signal = SIGHUP; signal == SIGHUP;) {
+    sigwait(&stops, &signal);
+    if (signal != SIGHUP) break;
+    const Status reloaded = (*server)->reload();
+    notice(reloaded.ok() ? "reloaded"
+                         : "not reloaded, going on as before: " + reloaded.error().message);
+  }
   pthread_sigmask(SIG_UNBLOCK, &stops, nullptr);
   (*server)->stop(std::chrono::milliseconds(static_cast<int64_t>(options.drain_s * 1000)));
   return {};

@@ -14,6 +14,7 @@
 #include "origin/testing/client.h"
 #include "origin/testing/folder.h"
 #include "origin/testing/process.h"
+#include "origin/token.h"
 
 namespace kvcast::origin {
 namespace {
@@ -37,14 +38,14 @@ TEST(ParseListen, HostsAndPorts) {
   };
   for (const auto& c : cases) {
     ServerParams params;
-    ASSERT_TRUE(parse_listen(c.listen, params).ok()) << c.listen;
+    ASSERT_TRUE(parse_listen(c.listen, params.host, params.port).ok()) << c.listen;
     EXPECT_EQ(params.host, c.host);
     EXPECT_EQ(params.port, c.port);
   }
   for (const char* listen : {"", "host:", ":80", "host:x", "host:80x", "host:65536", "host:-1",
                              "::1:80", "[]:80", "host"}) {
     ServerParams params;
-    const manifests::Status status = parse_listen(listen, params);
+    const manifests::Status status = parse_listen(listen, params.host, params.port);
     ASSERT_FALSE(status.ok()) << listen;
     EXPECT_EQ(status.error().kind, manifests::ErrorKind::kUsage);
   }
@@ -129,6 +130,58 @@ TEST_F(ServeCommandTest, ExitCodesAndMessages) {
   EXPECT_THAT(content(stderr_path_), ::testing::HasSubstr("/nowhere"));
   EXPECT_EQ(run({folder_.path().string(), "--pace", folder_.write("bad", "x y\n")}), 4);
   EXPECT_THAT(content(stderr_path_), ::testing::HasSubstr("bad:1:"));
+}
+
+TEST_F(ServeCommandTest, FlagsWinOverTheFileWinsOverTheEnvironment) {
+  folder_.write("file", "hello");
+  const auto limit = [&](const std::string& environment, const std::string& file,
+                         const std::vector<std::string>& flags) {
+    std::vector<std::string> more = {"--no-access-log"};
+    if (!file.empty()) {
+      more.insert(more.end(), {"--config", elsewhere_.write("config", file)});
+    }
+    more.insert(more.end(), flags.begin(), flags.end());
+    if (!environment.empty()) ::setenv("KVCAST_SERVE_MAX_REQUESTS", environment.c_str(), 1);
+    testing::Client client(start(more));
+    ::unsetenv("KVCAST_SERVE_MAX_REQUESTS");
+    int served = 1;
+    while (served < 9 && client.get("/file").field("connection") != "close") ++served;
+    return served;
+  };
+  EXPECT_EQ(limit("2", "", {}), 2);
+  EXPECT_EQ(limit("2", "max-requests = 3\n", {}), 3);
+  EXPECT_EQ(limit("2", "max-requests = 3\n", {"--max-requests", "4"}), 4);
+}
+
+TEST_F(ServeCommandTest, HangUpReadsKeysAgainAndSecretsStayOutOfLogs) {
+  folder_.write("t/acme/m/x.json", "{}");
+  const std::string old_keys = "old " + std::string(64, 'a') + "\n",
+                    new_keys = "new " + std::string(64, 'b') + "\n";
+  const std::string keys = elsewhere_.write("keys", old_keys);
+  const uint16_t port = start({"--token-keys", keys});
+  const auto path_with = [](const std::string& text) {
+    return "/s/" +
+           mint_token(TokenKeys::parse(text, "keys")->signing(), {"acme", "r", 99999999999}) +
+           "/t/acme/m/x.json";
+  };
+  EXPECT_EQ(testing::get(port, path_with(old_keys)).status, 200);
+  EXPECT_EQ(testing::get(port, path_with(new_keys)).status, 403);
+  elsewhere_.write("keys", new_keys);
+  server_->signal(SIGHUP);
+  for (int i = 0; i < 200 && testing::get(port, path_with(new_keys)).status != 200; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_EQ(testing::get(port, path_with(new_keys)).status, 200);
+  EXPECT_EQ(testing::get(port, path_with(old_keys)).status, 403);
+  server_->signal(SIGTERM);
+  EXPECT_EQ(server_->wait(), 0);
+  const std::string log = content(stderr_path_);
+  EXPECT_THAT(log, ::testing::HasSubstr("\"path\":\"/t/acme/m/x.json\""));
+  EXPECT_THAT(log, ::testing::HasSubstr("\"key\":\"new\""));
+  for (const std::string& text : {old_keys, new_keys}) {
+    EXPECT_EQ(log.find(path_with(text).substr(30, 30)), std::string::npos);
+    EXPECT_EQ(log.find(text.substr(4, 64)), std::string::npos);
+  }
 }
 
 TEST_F(ServeCommandTest, CurlFetchesResumesAndRevalidates) {

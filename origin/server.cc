@@ -31,6 +31,7 @@ Status check(const ServerParams& params) {
        limits.max_header_bytes >= 256 && limits.max_header_bytes <= 1u << 20},
       {"max_target_bytes: at least 16", limits.max_target_bytes >= 16},
       {"header_timeout_ms: at least 1", limits.header_timeout_ms >= 1},
+      {"handshake_timeout_ms: at least 1", limits.handshake_timeout_ms >= 1},
       {"idle_timeout_ms: at least 1", limits.idle_timeout_ms >= 1},
       {"response_grace_ms: at least 1", limits.response_grace_ms >= 1},
       {"min_rate_bytes_per_s: at least 1", limits.min_rate_bytes_per_s >= 1},
@@ -41,15 +42,14 @@ Status check(const ServerParams& params) {
   return {};
 }
 
-Result<tcp::endpoint> resolve(const ServerParams& params) {
+Result<tcp::endpoint> resolve(const std::string& host, uint16_t port) {
   asio::io_context io;
   tcp::resolver resolver(io);
   boost::system::error_code error;
-  const auto found =
-      resolver.resolve(params.host, std::to_string(params.port),
-                       tcp::resolver::passive | tcp::resolver::numeric_service, error);
+  const auto found = resolver.resolve(
+      host, std::to_string(port), tcp::resolver::passive | tcp::resolver::numeric_service, error);
   if (error || found.empty()) {
-    return Error{ErrorKind::kIo, "cannot listen on " + params.host + ": " + error.message()};
+    return Error{ErrorKind::kIo, "cannot listen on " + host + ": " + error.message()};
   }
   return found.begin()->endpoint();
 }
@@ -73,8 +73,9 @@ Status check_port_is_free(const tcp::endpoint& address) {
 
 struct Server::Parts {
   Shared shared;
+  const ServerParams params;
   std::vector<std::unique_ptr<Worker>> workers;
-  uint16_t port = 0;
+  uint16_t port = 0, operator_port = 0;
   bool stopped = false;
 };
 
@@ -94,6 +95,28 @@ Result<std::unique_ptr<AccessLog>> make_log(const ServerParams& params) {
   return AccessLog::open(log);
 }
 
+Result<std::shared_ptr<const TlsContext>> make_tls(const TlsParams& params) {
+  if (params.certificate_path.empty() != params.key_path.empty()) {
+    return Error{ErrorKind::kUsage, "TLS needs both a certificate and its key"};
+  }
+  if (params.certificate_path.empty()) return std::shared_ptr<const TlsContext>();
+  return TlsContext::load(params);
+}
+
+Result<std::shared_ptr<const TokenKeys>> make_keys(const ServerParams& params) {
+  if (params.token_keys_path.empty() && params.token_keys.empty()) {
+    return std::shared_ptr<const TokenKeys>();
+  }
+  if (!params.token_keys_path.empty() && !params.token_keys.empty()) {
+    return Error{ErrorKind::kUsage, "token keys from a file and from the environment: which?"};
+  }
+  Result<TokenKeys> keys = params.token_keys_path.empty()
+                               ? TokenKeys::parse(params.token_keys, "KVCAST_TOKEN_KEYS")
+                               : TokenKeys::load(params.token_keys_path);
+  if (!keys.ok()) return keys.error();
+  return std::make_shared<const TokenKeys>(std::move(*keys));
+}
+
 }  // namespace
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -108,21 +131,27 @@ Result<std::unique_ptr<Server>> Server::start(const ServerParams& params) {
   if (!root.ok()) return root.error();
   Result<std::unique_ptr<TokenBucket>> bucket = make_bucket(params);
   if (!bucket.ok()) return bucket.error();
-  Result<tcp::endpoint> address = resolve(params);
+  Result<tcp::endpoint> address = resolve(params.host, params.port);
   if (!address.ok()) return address.error();
   if (Status status = check_port_is_free(*address); !status.ok()) return status.error();
   Result<std::unique_ptr<AccessLog>> log = make_log(params);
   if (!log.ok()) return log.error();
+  Result<std::shared_ptr<const TlsContext>> tls = make_tls(params.tls);
+  if (!tls.ok()) return tls.error();
+  Result<std::shared_ptr<const TokenKeys>> keys = make_keys(params);
+  if (!keys.ok()) return keys.error();
 
   const ServerLimits& limits = params.limits;
   const size_t send_buffer_bytes = *bucket ? kPacedSendBufferBytes : 0;
   FileCacheParams file_cache;
   file_cache.max_files = params.cached_files;
-  std::unique_ptr<Parts> parts(
-      new Parts{Shared{limits, HeadLimits{limits.max_header_bytes, limits.max_target_bytes},
-                       RoutePolicy{limits.max_request_body_bytes}, std::move(*root), file_cache,
-                       std::move(*bucket), send_buffer_bytes, std::move(*log)},
-                {}});
+  std::unique_ptr<Parts> parts(new Parts{
+      Shared{limits, HeadLimits{limits.max_header_bytes, limits.max_target_bytes},
+             RoutePolicy{limits.max_request_body_bytes, !*keys && params.operator_host.empty()},
+             std::move(*root), file_cache, std::move(*bucket), send_buffer_bytes, std::move(*log),
+             Slot(std::move(*tls)), Slot(std::move(*keys)), params.open_tenants},
+      params,
+      {}});
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < (params.threads > 0 ? params.threads : cores); ++i) {
     auto worker = std::make_unique<Worker>(parts->shared);
@@ -132,12 +161,35 @@ Result<std::unique_ptr<Server>> Server::start(const ServerParams& params) {
     parts->workers.push_back(std::move(worker));
   }
   parts->port = address->port();
+  for (const auto& worker : parts->workers) parts->shared.metrics.push_back(&worker->metrics());
+  if (!params.operator_host.empty()) {
+    Result<tcp::endpoint> wanted = resolve(params.operator_host, params.operator_port);
+    if (!wanted.ok()) return wanted.error();
+    if (Status status = check_port_is_free(*wanted); !status.ok()) return status.error();
+    const Result<tcp::endpoint> bound = parts->workers.front()->listen_for_operators(*wanted);
+    if (!bound.ok()) return bound.error();
+    parts->operator_port = bound->port();
+  }
   for (const auto& worker : parts->workers) worker->start();
   return std::unique_ptr<Server>(new Server(std::move(parts)));
 }
 
 uint16_t Server::port() const {
   return parts_->port;
+}
+
+Status Server::reload() {
+  Result<std::shared_ptr<const TlsContext>> tls = make_tls(parts_->params.tls);
+  if (!tls.ok()) return tls.error();
+  Result<std::shared_ptr<const TokenKeys>> keys = make_keys(parts_->params);
+  if (!keys.ok()) return keys.error();
+  parts_->shared.tls.set(std::move(*tls));
+  parts_->shared.token_keys.set(std::move(*keys));
+  return {};
+}
+
+uint16_t Server::operator_port() const {
+  return parts_->operator_port;
 }
 
 void Server::stop(std::chrono::milliseconds drain) {

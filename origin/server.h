@@ -10,8 +10,10 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "manifests/result.h"
+#include "origin/tls_params.h"
 
 namespace kvcast::origin {
 
@@ -21,9 +23,10 @@ struct ServerLimits {
   size_t max_header_bytes = 16384;                // request line and fields; beyond: 431
   size_t max_target_bytes = 4096;                 // beyond: 414
   uint64_t max_request_body_bytes = 65536;        // bodies are thrown away; beyond: 413
-  int header_timeout_ms = 10'000;  // from a request's first byte to its header's end; then 408
-  int idle_timeout_ms = 60'000;    // between requests
-  int response_grace_ms = 30'000;  // a response may take this long, plus its bytes at
+  int header_timeout_ms = 10'000;     // from a request's first byte to its header's end; then 408
+  int handshake_timeout_ms = 10'000;  // TLS; then the connection is closed
+  int idle_timeout_ms = 60'000;       // between requests
+  int response_grace_ms = 30'000;     // a response may take this long, plus its bytes at
   uint64_t min_rate_bytes_per_s = 4096;  // this rate; time spent in pacing does not count
 };
 
@@ -38,6 +41,15 @@ struct ServerParams {
   bool access_log = true;
   std::string access_log_path;  // appended to; empty: stderr
   size_t cached_files = 512;    // kept open by each thread, see origin/files/file_cache.h
+  TlsParams tls;
+  // With token keys, only tenants' roots are served, each to holders of its tokens: see
+  // origin/token_format.md. A file's path, or the keys themselves; at most one of them.
+  std::string token_keys_path, token_keys;
+  std::vector<std::string> open_tenants;  // need no token
+  // Where operators ask for /metrics, /healthz and /readyz over plain HTTP; empty: at the public
+  // address too, but /metrics only where there are no token keys.
+  std::string operator_host;
+  uint16_t operator_port = 0;
   ServerLimits limits;
 };
 
@@ -51,6 +63,11 @@ class Server {
   Server& operator=(const Server&) = delete;
 
   uint16_t port() const;
+  uint16_t operator_port() const;  // 0 if there is none
+
+  // Reads certificate, its key and the token keys again, for connections and requests to come. On
+  // an error the old ones stay.
+  manifests::Status reload();
 
   // Stops accepting and closes idle connections, lets responses in flight finish for up to `drain`,
   // then cuts them off. Returns when all threads have ended. Again: nothing happens.

@@ -235,6 +235,37 @@ TEST_F(ServerTest, Health) {
   const Response response = testing::get(start(), "/healthz");
   EXPECT_EQ(response.status, 200);
   EXPECT_EQ(response.body, "ok\n");
+  EXPECT_EQ(testing::get(server_->port(), "/readyz").body, "ok\n");
+  std::filesystem::remove_all(folder_.path());
+  EXPECT_EQ(testing::get(server_->port(), "/readyz").status, 503);
+  EXPECT_EQ(testing::get(server_->port(), "/healthz").status, 200);
+}
+
+TEST_F(ServerTest, CountsWhatItServes) {
+  folder_.write("file", "hello");
+  params_.threads = 1;
+  Client client(start());
+  for (int i = 0; i < 3; ++i) client.get("/file");
+  client.get("/none");
+  const Response page = client.get("/metrics");
+  EXPECT_THAT(page.field("content-type"), ::testing::StartsWith("text/plain; version=0.0.4"));
+  EXPECT_THAT(page.body, ::testing::HasSubstr("_requests_total{status=\"200\"} 3\n"));
+  EXPECT_THAT(page.body, ::testing::HasSubstr("_requests_total{status=\"404\"} 1\n"));
+  EXPECT_THAT(page.body, ::testing::HasSubstr("_body_bytes_total 24\n"));
+  EXPECT_THAT(page.body, ::testing::HasSubstr("kvcast_connections 1\n"));
+}
+
+TEST_F(ServerTest, OperatorsHaveADoorOfTheirOwn) {
+  folder_.write("file", "hello");
+  params_.operator_host = "127.0.0.1";
+  params_.limits.max_connections = 1;
+  const uint16_t port = start();
+  Client busy(port);
+  EXPECT_EQ(busy.get("/file").body, "hello");
+  EXPECT_EQ(busy.get("/metrics").status, 404);
+  EXPECT_EQ(testing::get(server_->operator_port(), "/metrics").status, 200) << "whatever the load";
+  EXPECT_EQ(testing::get(server_->operator_port(), "/readyz").status, 200);
+  EXPECT_EQ(testing::get(server_->operator_port(), "/file").status, 404);
 }
 
 TEST_F(ServerTest, ManyClientsAtOnce) {

@@ -118,6 +118,11 @@ OpenedFile Root::open(const std::string& path) const {
   return file;
 }
 
+bool Root::is_there() const {
+  struct stat info {};
+  return ::fstat(descriptor_.get(), &info) == 0 && info.st_nlink > 0;
+}
+
 std::optional<FileInfo> Root::stat(const std::string& path) const {
   struct stat info {};
   if (::fstatat(descriptor_.get(), path.c_str(), &info, 0) != 0) return {};

@@ -49,6 +49,8 @@ class Root {
 
   // `path` as parse_target gives it: relative, no empty components, none starting with a dot.
   OpenedFile open(const std::string& path) const;
+  // Whether the directory itself still has a name.
+  bool is_there() const;
   // What lies at the path now, for comparing with an opened file's info and nothing else: folders
   // on the way may have become links that leave the root.
   std::optional<FileInfo> stat(const std::string& path) const;

@@ -49,17 +49,19 @@ FileKind file_kind(std::string_view path) {
   return FileKind::kOther;
 }
 
-std::string_view cache_control(FileKind kind) {
+std::string_view cache_control(FileKind kind, bool is_private) {
   switch (kind) {
     case FileKind::kObject:
-      return "public, max-age=31536000, immutable";
+      return is_private ? "private, max-age=31536000, immutable"
+                        : "public, max-age=31536000, immutable";
     case FileKind::kManifest:
     case FileKind::kPrefixEntry:
-      return "max-age=5, stale-while-revalidate=60";
+      return is_private ? "private, max-age=5, stale-while-revalidate=60"
+                        : "max-age=5, stale-while-revalidate=60";
     case FileKind::kOther:
       break;
   }
-  return "no-cache";
+  return is_private ? "private, no-cache" : "no-cache";
 }
 
 std::string_view content_type(FileKind kind, std::string_view path) {

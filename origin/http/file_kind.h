@@ -25,8 +25,8 @@ enum class FileKind {
 };
 FileKind file_kind(std::string_view path);
 
-// Value of Cache-Control.
-std::string_view cache_control(FileKind kind);
+// Value of Cache-Control; private where a token opened the file.
+std::string_view cache_control(FileKind kind, bool is_private = false);
 
 // By the kind, else by the suffix; application/octet-stream when unknown.
 std::string_view content_type(FileKind kind, std::string_view path);

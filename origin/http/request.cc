@@ -10,7 +10,7 @@ void Request::clear() {
   host.reset();
   for (std::string* text :
        {&method_name, &target, &range, &if_range, &if_match, &if_none_match, &if_modified_since,
-        &if_unmodified_since, &accept_encoding, &user_agent, &cmcd}) {
+        &if_unmodified_since, &accept_encoding, &authorization, &user_agent, &cmcd}) {
     text->clear();
   }
 }

@@ -23,7 +23,7 @@ struct Request {
   // Field values; empty when absent. Repeated fields are joined by ", ".
   std::optional<std::string> host;
   std::string range, if_range, if_match, if_none_match, if_modified_since, if_unmodified_since;
-  std::string accept_encoding, user_agent;
+  std::string accept_encoding, authorization, user_agent;
   std::string cmcd;  // the CMCD-* fields (CTA-5004)
 
   // Back to the defaults, keeping the strings' memory.

@@ -24,7 +24,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Target target = parse_target(request.target);
   expect(("/" + target.path + "/").find("/../") == std::string::npos, "no path leaves the root");
   expect(target.path.find('\0') == std::string::npos, "no path holds a NUL");
-  if (const Route planned = route(request, {}); !std::holds_alternative<FileRoute>(planned)) {
+  LoggedTarget logged;
+  if (const Route planned = route(request, {}, {}, 0, logged);
+      !std::holds_alternative<FileRoute>(planned)) {
     return 0;
   }
   FileInfo info;

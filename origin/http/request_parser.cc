@@ -101,6 +101,8 @@ void RequestParser::on_field_impl(http::field field, string_view name, string_vi
       return join(request_.if_modified_since, view(value));
     case http::field::if_unmodified_since:
       return join(request_.if_unmodified_since, view(value));
+    case http::field::authorization:
+      return join(request_.authorization, view(value));
     case http::field::accept_encoding:
       return join(request_.accept_encoding, view(value));
     case http::field::user_agent:

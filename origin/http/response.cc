@@ -74,7 +74,7 @@ void append_preflight(std::string& to) {
   append_field(to, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
   append_field(to, "Access-Control-Allow-Headers",
                "Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range, "
-               "Cache-Control, "
+               "Cache-Control, Authorization, "
                "CMCD-Request, CMCD-Object, CMCD-Session, CMCD-Status");
   append_field(to, "Access-Control-Max-Age", "86400");
 }
@@ -98,6 +98,10 @@ std::string_view reason_phrase(int status) {
       return "Not Modified";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
+    case 403:
+      return "Forbidden";
     case 404:
       return "Not Found";
     case 405:
@@ -159,6 +163,7 @@ void append_head(const ResponsePlan& plan, const HeadContext& context, std::stri
   append_field(to, "Cache-Control", plan.cache_control);
   append_field(to, "X-Content-Type-Options", "nosniff");
   if (plan.retry_after_s) append_field(to, "Retry-After", *plan.retry_after_s);
+  if (plan.status == 401) append_field(to, "WWW-Authenticate", "Bearer realm=\"kvcast\"");
   if (plan.lists_methods) append_field(to, "Allow", "GET, HEAD, OPTIONS");
   append_field(to, "Access-Control-Allow-Origin", "*");
   append_field(to, "Access-Control-Expose-Headers",

@@ -11,6 +11,8 @@ namespace kvcast::origin {
 namespace {
 
 constexpr uint32_t kRetryAfterSeconds = 1;
+constexpr std::pair<std::string_view, Service> kServices[] = {
+    {"healthz", Service::kHealth}, {"readyz", Service::kReady}, {"metrics", Service::kMetrics}};
 
 bool has_unwanted_body(const Request& request, const RoutePolicy& policy) {
   return request.chunked || request.body_bytes > policy.max_request_body_bytes;
@@ -74,7 +76,10 @@ ResponsePlan plan_refusal(const Request& request, int status) {
   return plan;
 }
 
-Route route(const Request& request, const RoutePolicy& policy) {
+Route route(const Request& request, const RoutePolicy& policy, const AccessRules& access,
+            int64_t now_s, LoggedTarget& logged) {
+  const bool is_guarded = access.keys != nullptr;
+  if (!is_guarded) logged.path = request.target;
   if (request.method == Method::kOther) return plan_refusal(request, 405);
   if (has_unwanted_body(request, policy)) return plan_refusal(request, 413);
   if (request.method == Method::kOptions) {
@@ -83,14 +88,27 @@ Route route(const Request& request, const RoutePolicy& policy) {
     plan.lists_methods = plan.is_preflight = true;
     return plan;
   }
-  Target target = parse_target(request.target);
+  const Target target = parse_target(request.target);
   if (target.error_status != 0) return plan_refusal(request, target.error_status);
-  if (target.is_folder || target.path.empty()) return plan_refusal(request, 404);
-  if (target.path == kHealthPath) return HealthRoute{};
-  return FileRoute{std::move(target.path)};
+  for (const auto& [path, service] : kServices) {
+    if (target.path != path || target.is_folder) continue;
+    if (service == Service::kMetrics && !policy.shows_metrics) continue;
+    if (is_guarded) logged.path = '/' + target.path;
+    return service;
+  }
+  Admission admission = admit(target, request.authorization, access, now_s);
+  if (is_guarded) logged = {'/' + admission.path, admission.key_id};
+  if (admission.error_status != 0) return plan_refusal(request, admission.error_status);
+  if (admission.is_tenant_root) {
+    ResponsePlan plan;
+    plan.status = 204;
+    return plan;
+  }
+  return FileRoute{std::move(admission)};
 }
 
-ResponsePlan plan_file(const Request& request, const FileFacts& file, int64_t now_s) {
+ResponsePlan plan_file(const Request& request, const FileFacts& file, int64_t now_s,
+                       bool is_private) {
   ResponsePlan plan;
   plan.is_of_file = true;
   plan.content_type = file.content_type;
@@ -103,7 +121,7 @@ ResponsePlan plan_file(const Request& request, const FileFacts& file, int64_t no
   plan.entity_tag = file.entity_tag;
   plan.last_modified_s = file.last_modified_s;
   plan.last_modified = file.last_modified;
-  plan.cache_control = file.cache_control;
+  plan.cache_control = is_private ? cache_control(file.kind, is_private) : file.cache_control;
 
   const int status = precondition_status(request, plan);
   if (status == 304) return not_modified(std::move(plan));
@@ -120,10 +138,10 @@ ResponsePlan plan_file(const Request& request, const FileFacts& file, int64_t no
   return plan;
 }
 
-ResponsePlan plan_health(const Request& request, bool draining) {
-  ResponsePlan plan = plain_answer(draining ? 503 : 200);
-  plan.text = draining ? "draining\n" : "ok\n";
-  plan.body_bytes = plan.text.size();
+ResponsePlan plan_text(const Request& request, int status, std::string_view content_type) {
+  ResponsePlan plan;
+  plan.status = status;
+  plan.content_type = content_type;
   plan.send_body = request.method != Method::kHead;
   return plan;
 }

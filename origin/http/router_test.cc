@@ -25,27 +25,35 @@ ResponsePlan plan(const Request& request, const FileInfo& info = kInfo) {
   return plan_file(request, describe_file("a.json", info), kNow);
 }
 
+Route routed(const Request& request, const RoutePolicy& policy) {
+  LoggedTarget logged;
+  return route(request, policy, {}, kNow, logged);
+}
+
 int status_of(const Route& route) {
   const auto* answer = std::get_if<ResponsePlan>(&route);
   return answer == nullptr ? 0 : answer->status;
 }
 
 TEST(Router, Routes) {
-  const Route file = route(get("/x/y?z"), {});
+  const Route file = routed(get("/x/y?z"), {});
   ASSERT_TRUE(std::holds_alternative<FileRoute>(file));
-  EXPECT_EQ(std::get<FileRoute>(file).path, "x/y");
-  EXPECT_TRUE(std::holds_alternative<HealthRoute>(route(get("/healthz"), {})));
-  EXPECT_EQ(status_of(route(get("/"), {})), 404);
-  EXPECT_EQ(status_of(route(get("/x/"), {})), 404);
-  EXPECT_EQ(status_of(route(get("/../x"), {})), 404);
-  EXPECT_EQ(status_of(route(get("/%"), {})), 400);
-  EXPECT_EQ(status_of(route(get("*"), {})), 400);
+  EXPECT_EQ(std::get<FileRoute>(file).admission.path, "x/y");
+  EXPECT_EQ(std::get<Service>(routed(get("/healthz"), {})), Service::kHealth);
+  EXPECT_EQ(std::get<Service>(routed(get("/readyz"), {})), Service::kReady);
+  EXPECT_EQ(std::get<Service>(routed(get("/metrics"), {})), Service::kMetrics);
+  EXPECT_TRUE(std::holds_alternative<FileRoute>(routed(get("/metrics"), {65536, false})));
+  EXPECT_EQ(status_of(routed(get("/"), {})), 404);
+  EXPECT_EQ(status_of(routed(get("/x/"), {})), 404);
+  EXPECT_EQ(status_of(routed(get("/../x"), {})), 404);
+  EXPECT_EQ(status_of(routed(get("/%"), {})), 400);
+  EXPECT_EQ(status_of(routed(get("*"), {})), 400);
 }
 
 TEST(Router, OtherMethodsAreToldWhichThereAre) {
   Request request = get();
   request.method = Method::kOther;
-  const Route answer = route(request, {});
+  const Route answer = routed(request, {});
   EXPECT_EQ(status_of(answer), 405);
   EXPECT_TRUE(std::get<ResponsePlan>(answer).lists_methods);
   EXPECT_TRUE(std::get<ResponsePlan>(answer).send_body);
@@ -54,7 +62,7 @@ TEST(Router, OtherMethodsAreToldWhichThereAre) {
 TEST(Router, OptionsHasNoBody) {
   Request request = get("*");
   request.method = Method::kOptions;
-  const ResponsePlan answer = std::get<ResponsePlan>(route(request, {}));
+  const ResponsePlan answer = std::get<ResponsePlan>(routed(request, {}));
   EXPECT_EQ(answer.status, 204);
   EXPECT_EQ(answer.body_bytes, 0u);
   EXPECT_TRUE(answer.is_preflight);
@@ -63,18 +71,18 @@ TEST(Router, OptionsHasNoBody) {
 TEST(Router, BodiesBeyondTheLimit) {
   Request request = get();
   request.body_bytes = 10;
-  EXPECT_EQ(status_of(route(request, {10})), 0);
+  EXPECT_EQ(status_of(routed(request, {10})), 0);
   EXPECT_FALSE(leaves_body_unread(request, {10}));
-  EXPECT_EQ(status_of(route(request, {9})), 413);
+  EXPECT_EQ(status_of(routed(request, {9})), 413);
   EXPECT_TRUE(leaves_body_unread(request, {9}));
   request.expects_continue = true;
   EXPECT_TRUE(leaves_body_unread(request, {10}));
   request = get();
   request.chunked = true;
-  EXPECT_EQ(status_of(route(request, {10})), 413);
+  EXPECT_EQ(status_of(routed(request, {10})), 413);
   EXPECT_TRUE(leaves_body_unread(request, {10}));
   request.method = Method::kOther;
-  EXPECT_EQ(status_of(route(request, {10})), 405);
+  EXPECT_EQ(status_of(routed(request, {10})), 405);
 }
 
 TEST(Router, WholeFile) {
@@ -203,12 +211,39 @@ TEST(Router, TimesBefore1970RoundDown) {
   EXPECT_EQ(plan(get(), {1, -1'000'000'000, 1}).last_modified_s, -1);
 }
 
-TEST(Router, Health) {
-  EXPECT_EQ(plan_health(get(), false).status, 200);
-  EXPECT_EQ(plan_health(get(), true).status, 503);
+TEST(Router, TextMadeForARequest) {
+  EXPECT_EQ(plan_text(get(), 503, "x/y").status, 503);
+  EXPECT_EQ(plan_text(get(), 200, "x/y").content_type, "x/y");
   Request head = get();
   head.method = Method::kHead;
-  EXPECT_FALSE(plan_health(head, false).send_body);
+  EXPECT_FALSE(plan_text(head, 200, "x/y").send_body);
+}
+
+TEST(Router, WhatATokenOpenedIsNotForSharedCaches) {
+  const FileFacts facts = describe_file("a.json", kInfo);
+  EXPECT_EQ(plan_file(get(), facts, kNow, true).cache_control, "private, no-cache");
+  EXPECT_EQ(plan_file(get(), facts, kNow, false).cache_control, "no-cache");
+}
+
+TEST(Router, LogsNeverHoldATokenNorWhatCouldBeOne) {
+  const TokenKeys keys = *TokenKeys::parse("k " + std::string(64, 'a'), "keys");
+  const std::string token = mint_token(keys.signing(), {"acme", "r", kNow + 1});
+  const auto logged_of = [&](const std::string& target, Method method = Method::kGet) {
+    Request request = get(target);
+    request.method = method;
+    LoggedTarget logged;
+    route(request, {}, {&keys, {}}, kNow, logged);
+    return logged;
+  };
+  EXPECT_EQ(logged_of("/s/" + token + "/t/acme/m/x.json?q").path, "/t/acme/m/x.json");
+  EXPECT_EQ(logged_of("/s/" + token + "/t/acme/m/x.json").key_id, "k");
+  for (const std::string& target :
+       {"/s/" + token + "/t/other/x", "/s/" + token, "/s/" + token + "/t/a/%zz",
+        "/%73/" + token + "/t/acme/x", "http://h/s/" + token + "/t/acme/x",
+        "//s//" + token + "/t/acme/x", "/s%2f" + token + "%2ft/acme/x", "/healthz?" + token}) {
+    EXPECT_EQ(logged_of(target).path.find(token.substr(20)), std::string::npos) << target;
+  }
+  EXPECT_EQ(logged_of("/s/" + token + "/t/acme/x", Method::kOther).path, "");
 }
 
 }  // namespace

@@ -6,8 +6,6 @@
 
 namespace kvcast::origin {
 
-inline constexpr std::string_view kHealthPath = "healthz";
-
 struct Target {
   int error_status =
       0;  // 0, 400 (not a target, or bad percent-encoding, NUL, backslash), 404 (hidden)

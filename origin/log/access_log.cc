@@ -66,6 +66,7 @@ void AccessLog::add(std::string_view line) {
     if (line.size() >
         params_.max_buffered_bytes - std::min(pending_.size(), params_.max_buffered_bytes)) {
       ++dropped_lines_;
+      ++all_dropped_lines_;
       return;
     }
     const size_t half = params_.max_buffered_bytes / 2;

@@ -4,6 +4,7 @@
 // {"dropped_lines":N}.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -34,6 +35,8 @@ class AccessLog {
 
   // `line` with its newline. Any thread; waits for a mutex held for a memcpy at most.
   void add(std::string_view line);
+  // Lines dropped so far.
+  uint64_t dropped_lines() const { return all_dropped_lines_; }
 
  private:
   AccessLog(const AccessLogParams& params, Descriptor file);
@@ -46,7 +49,8 @@ class AccessLog {
   std::mutex mutex_;
   std::condition_variable wake_;
   std::string pending_;
-  uint64_t dropped_lines_ = 0;
+  uint64_t dropped_lines_ = 0;  // not yet told in the log
+  std::atomic<uint64_t> all_dropped_lines_{0};
   bool stopping_ = false;
   std::thread writer_;  // last: it uses the others
 };

@@ -103,6 +103,7 @@ void append_access_line(const AccessRecord& record, std::string& to) {
   append_number("ttfb_ms", record.ttfb_ms, to, std::chars_format::fixed, 3);
   if (!record.user_agent.empty()) append_text("user_agent", record.user_agent, to);
   if (!record.cmcd.empty()) append_text("cmcd", record.cmcd, to);
+  if (!record.key_id.empty()) append_text("key", record.key_id, to);
   to += "}\n";
 }
 

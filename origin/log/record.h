@@ -18,11 +18,12 @@ struct AccessRecord {
   double duration_ms = 0;  // first byte read to last byte handed over
   double ttfb_ms = 0;      // first byte read to first byte handed over
   std::string_view user_agent, cmcd;
+  std::string_view key_id;  // of the token shown
 };
 
 // {"time":"2026-11-21T01:02:03.004Z","peer":…,"method":…,"path":…,"status":200,"bytes":4096,"duration_ms":0.120,
-//  "ttfb_ms":0.080} and a newline; "range", "user_agent", "cmcd" where sent, "complete":false where
-//  cut off.
+//  "ttfb_ms":0.080} and a newline; "range", "user_agent", "cmcd", "key" where sent,
+//  "complete":false where cut off.
 // Bytes that are not printable ASCII appear as \u00XX, so any request makes valid JSON.
 void append_access_line(const AccessRecord& record, std::string& to);
 

@@ -73,9 +73,47 @@ void Connection::abort() {
 
 asio::awaitable<size_t> Connection::read_some(std::span<char> to) {
   if (is_over()) co_return 0;
+  if (tls_) {
+    while (true) {
+      const ssize_t got = tls_->read(to);
+      if (got >= 0 || errno != EAGAIN) co_return static_cast<size_t>(std::max<ssize_t>(got, 0));
+      const bool is_ready = co_await wait_for_socket();
+      if (!is_ready) co_return 0;
+    }
+  }
   const auto [error, got] =
       co_await socket_.async_read_some(asio::buffer(to.data(), to.size()), kNoThrow);
   co_return error ? 0 : got;
+}
+
+asio::awaitable<bool> Connection::wait_for_socket() {
+  if (is_over()) co_return false;
+  const auto what =
+      !tls_ || tls_->waits_to_write() ? tcp::socket::wait_write : tcp::socket::wait_read;
+  const auto [error] = co_await socket_.async_wait(what, kNoThrow);
+  co_return !error && !is_over();
+}
+
+void Connection::begin_tls(std::shared_ptr<const TlsContext> context, TlsScratch& scratch) {
+  tls_ = std::make_unique<TlsChannel>(std::move(context), socket_.native_handle(), scratch);
+}
+
+asio::awaitable<bool> Connection::shake_hands() {
+  while (tls_->handshake() <= 0) {
+    if (errno != EAGAIN) co_return false;
+    const bool is_ready = co_await wait_for_socket();
+    if (!is_ready) co_return false;
+  }
+  co_return true;
+}
+
+asio::awaitable<bool> Connection::flush() {
+  while (tls_ && tls_->flush() <= 0) {
+    if (errno != EAGAIN) co_return false;
+    const bool is_ready = co_await wait_for_socket();
+    if (!is_ready) co_return false;
+  }
+  co_return true;
 }
 
 void Connection::begin_response(bool paced) {
@@ -102,8 +140,8 @@ asio::awaitable<bool> Connection::send_by(uint64_t bytes, Attempt attempt) {
       } else if (put == 0 || (errno != EAGAIN && errno != EINTR)) {
         co_return false;
       } else if (errno == EAGAIN) {
-        const auto [error] = co_await socket_.async_wait(tcp::socket::wait_write, kNoThrow);
-        if (error) co_return false;
+        const bool is_ready = co_await wait_for_socket();
+        if (!is_ready) co_return false;
         if (paced_) ready_ = Clock::now();
       }
     }
@@ -116,7 +154,8 @@ asio::awaitable<bool> Connection::send_by(uint64_t bytes, Attempt attempt) {
 size_t Connection::send_now(std::string_view bytes, bool more) {
   if (paced_ || is_over()) return 0;
   const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more ? MSG_MORE : 0);
-  const ssize_t put = ::send(socket_.native_handle(), bytes.data(), bytes.size(), flags);
+  const ssize_t put = tls_ ? tls_->write(bytes)
+                           : ::send(socket_.native_handle(), bytes.data(), bytes.size(), flags);
   if (put <= 0) return 0;
   sent_bytes_ += static_cast<uint64_t>(put);
   first_sent_at_ = Clock::now();
@@ -127,7 +166,8 @@ asio::awaitable<bool> Connection::send(std::string_view bytes, bool more) {
   // Paced, each quantum leaves when it is due, so nothing is held back.
   const int flags = MSG_NOSIGNAL | MSG_DONTWAIT | (more && !paced_ ? MSG_MORE : 0);
   co_return co_await send_by(bytes.size(), [this, &bytes, flags](size_t count) {
-    const ssize_t put = ::send(socket_.native_handle(), bytes.data(), count, flags);
+    const ssize_t put = tls_ ? tls_->write(bytes.substr(0, count))
+                             : ::send(socket_.native_handle(), bytes.data(), count, flags);
     if (put > 0) bytes.remove_prefix(static_cast<size_t>(put));
     return put;
   });
@@ -136,6 +176,7 @@ asio::awaitable<bool> Connection::send(std::string_view bytes, bool more) {
 asio::awaitable<bool> Connection::send_file(int file, uint64_t first, uint64_t bytes) {
   off_t offset = static_cast<off_t>(first);
   co_return co_await send_by(bytes, [this, file, &offset](size_t count) {
+    if (tls_) return tls_->send_file(file, offset, count);
     return ::sendfile(socket_.native_handle(), file, &offset, count);
   });
 }
@@ -173,6 +214,7 @@ LinkEstimate Connection::link_estimate() {
 
 asio::awaitable<void> Connection::linger() {
   boost::system::error_code error;
+  if (tls_) tls_->say_goodbye();
   socket_.shutdown(tcp::socket::shutdown_send, error);
   if (error) co_return;
   set_deadline(Clock::now() + kLingerTime);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -10,6 +11,7 @@
 #include "origin/http/response.h"
 #include "origin/net/asio.h"
 #include "origin/pace/token_bucket.h"
+#include "origin/tls/channel.h"
 
 namespace kvcast::origin {
 
@@ -20,6 +22,12 @@ class Connection {
   // `bucket` may be null; else it outlives the connection. `send_buffer_bytes` 0 leaves the
   // kernel's.
   Connection(tcp::socket socket, TokenBucket* bucket, size_t send_buffer_bytes);
+
+  // From now on all bytes are TLS's; first comes shake_hands(). `scratch` outlives the connection.
+  void begin_tls(std::shared_ptr<const TlsContext> context, TlsScratch& scratch);
+  // False if the peer did not agree before the deadline.
+  asio::awaitable<bool> shake_hands();
+  bool is_tls() const { return tls_ != nullptr; }
 
   // Until when the calls below may wait; time spent waiting for the bucket is added. Revives an
   // expired connection.
@@ -38,6 +46,9 @@ class Connection {
   void begin_response(bool paced);
   // What the kernel takes at once of it, without waiting; 0 for a paced response.
   size_t send_now(std::string_view bytes, bool more);
+  // Whether what was sent has left this process; else co_await flush().
+  bool is_flushed() const { return !tls_ || !tls_->has_unsent(); }
+  asio::awaitable<bool> flush();
   // All of it, or false. `more`: the kernel may hold the last packet back for what follows.
   asio::awaitable<bool> send(std::string_view bytes, bool more);
   // Bytes [first, first + bytes) of the file, or false: also if it ends before.
@@ -58,6 +69,7 @@ class Connection {
  private:
   template <typename Attempt>
   asio::awaitable<bool> send_by(uint64_t bytes, Attempt attempt);
+  asio::awaitable<bool> wait_for_socket();
   asio::awaitable<size_t> next_grant(size_t wanted);
   asio::awaitable<void> sleep_until(Clock::time_point when);
   bool is_over() const { return expired_ || aborted_; }
@@ -65,6 +77,7 @@ class Connection {
 
   tcp::socket socket_;
   asio::steady_timer timer_;
+  std::unique_ptr<TlsChannel> tls_;  // null: plain
   TokenBucket* const bucket_;
   std::string peer_;
   Clock::time_point deadline_ = Clock::time_point::max();

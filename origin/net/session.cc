@@ -33,11 +33,18 @@ double ms_between(Clock::time_point from, Clock::time_point to) {
 
 }  // namespace
 
-Session::Session(tcp::socket socket, Shared& shared, Local& local)
-    : shared_(shared),
+Session::Session(tcp::socket socket, Audience audience, Shared& shared, Local& local)
+    : audience_(audience),
+      shared_(shared),
       local_(local),
       connection_(std::move(socket), shared.bucket.get(), shared.send_buffer_bytes),
-      buffer_(kIdleBufferBytes) {}
+      buffer_(kIdleBufferBytes) {
+  local.metrics.connections.add();
+  if (audience == Audience::kOperator) return;
+  if (std::shared_ptr<const TlsContext> context = shared.tls.get()) {
+    connection_.begin_tls(std::move(context), local.tls);
+  }
+}
 
 void Session::begin_drain() {
   if (!waiting_) return;
@@ -46,16 +53,27 @@ void Session::begin_drain() {
 }
 
 asio::awaitable<void> Session::serve() {
-  bool more = true;
+  bool more = co_await secure();
   while (more) more = co_await serve_one();
   co_await connection_.linger();
 }
 
+asio::awaitable<bool> Session::secure() {
+  if (!connection_.is_tls()) co_return true;
+  connection_.set_deadline(Clock::now() + milliseconds(shared_.limits.handshake_timeout_ms));
+  const bool agreed = co_await connection_.shake_hands();
+  (agreed ? local_.metrics.handshakes : local_.metrics.failed_handshakes).add();
+  co_return agreed;
+}
+
 asio::awaitable<void> Session::refuse() {
+  const bool is_secure = co_await secure();
+  if (!is_secure) co_return;
   started_ = Clock::now();
   started_unix_ms_ = unix_ms_now();
   request_.clear();
   Answer refusal;
+  local_.metrics.refused_connections.add();
   refusal.plan = plan_refusal(request_, 503);
   refusal.paced = false;
   const bool complete = co_await send(refusal, false);
@@ -69,7 +87,9 @@ asio::awaitable<bool> Session::serve_one() {
   ++served_;
   bool keep_alive = false;
   Answer reply;
+  logged_ = {};
   if (head == Head::kRefused) {
+    if (!shared_.token_keys.get()) logged_.path = request_.target;
     reply.plan = plan_refusal(request_, refusal_status_);
   } else {
     keep_alive = request_.keep_alive && !leaves_body_unread(request_, shared_.policy) &&
@@ -151,22 +171,25 @@ void Session::take(size_t bytes) {
 }
 
 Session::Answer Session::answer() {
+  RoutePolicy policy = shared_.policy;
+  policy.shows_metrics = policy.shows_metrics || audience_ == Audience::kOperator;
+  const std::shared_ptr<const TokenKeys> keys = shared_.token_keys.get();
+  Route chosen =
+      route(request_, policy, {keys.get(), shared_.open_tenants}, local_.dates.now_s(), logged_);
+  if (const auto* service = std::get_if<Service>(&chosen)) return answer_service(*service);
   Answer reply;
-  Route chosen = route(request_, shared_.policy);
   if (auto* plan = std::get_if<ResponsePlan>(&chosen)) {
     reply.plan = std::move(*plan);
-  } else if (const auto* wanted = std::get_if<FileRoute>(&chosen)) {
-    return answer_file(wanted->path);
-  } else {
-    reply.plan = plan_health(request_, shared_.draining);
-    reply.paced = false;
+    return reply;
   }
+  if (audience_ == Audience::kPublic) return answer_file(std::get<FileRoute>(chosen).admission);
+  reply.plan = plan_refusal(request_, 404);
   return reply;
 }
 
-Session::Answer Session::answer_file(const std::string& path) {
+Session::Answer Session::answer_file(const Admission& admission) {
   Answer reply;
-  FileCache::Found found = local_.files.open(path, started_);
+  FileCache::Found found = local_.files.open(admission.path, started_);
   if (found.error_status != 0) {
     reply.plan = plan_refusal(request_, found.error_status);
     return reply;
@@ -177,7 +200,29 @@ Session::Answer Session::answer_file(const std::string& path) {
                       FileCache::provide_gzip(*reply.file);
   if (packed) reply.memory = reply.file->gzip;
   reply.plan = plan_file(request_, packed ? reply.file->gzip_facts : reply.file->facts,
-                         local_.dates.now_s());
+                         local_.dates.now_s(), admission.by_token);
+  return reply;
+}
+
+Session::Answer Session::answer_service(Service service) {
+  Answer reply;
+  reply.paced = false;
+  int status = 200;
+  const char* type = "text/plain; charset=utf-8";
+  if (service == Service::kMetrics) {
+    type = kMetricsType;
+    const ServerGauges gauges{shared_.connections, shared_.limits.max_connections,
+                              shared_.access_log ? shared_.access_log->dropped_lines() : 0,
+                              shared_.draining};
+    reply.text = metrics_text(shared_.metrics, gauges);
+  } else if (service == Service::kReady && (shared_.draining || !shared_.root.is_there())) {
+    status = 503;
+    reply.text = shared_.draining ? "draining\n" : "the directory is gone\n";
+  } else {
+    reply.text = "ok\n";
+  }
+  reply.plan = plan_text(request_, status, type);
+  reply.plan.body_bytes = reply.text.size();
   return reply;
 }
 
@@ -212,7 +257,7 @@ asio::awaitable<bool> Session::send(const Answer& reply, bool keep_alive) {
   head_bytes_ = out.size();
   bool has_file_body = false;
   if (plan.send_body && !plan.body_first) {
-    out += plan.text;
+    out += reply.text.empty() ? plan.text : std::string_view(reply.text);
   } else if (plan.send_body && !reply.memory.empty()) {
     out += reply.memory.substr(*plan.body_first, plan.body_bytes);
   } else if (plan.send_body && plan.body_bytes <= kSmallBodyBytes) {
@@ -229,23 +274,31 @@ asio::awaitable<bool> Session::send(const Answer& reply, bool keep_alive) {
     complete = co_await connection_.send_file(reply.file->descriptor.get(), *plan.body_first,
                                               plan.body_bytes);
   }
+  if (complete && !connection_.is_flushed()) complete = co_await connection_.flush();
   co_return complete;
 }
 
 void Session::log(const Answer& reply, bool complete) {
-  if (!shared_.access_log) return;
   const Clock::time_point now = Clock::now();
+  const double duration_ms = ms_between(started_, now);
+  const double ttfb_ms = ms_between(started_, connection_.first_sent_at().value_or(now));
+  const uint64_t body_bytes =
+      connection_.sent_bytes() - std::min(connection_.sent_bytes(), head_bytes_);
+  local_.metrics.count_request(reply.plan.status, body_bytes, complete, duration_ms / 1e3,
+                               ttfb_ms / 1e3);
+  if (!shared_.access_log) return;
   AccessRecord record;
   record.unix_ms = started_unix_ms_;
   record.peer = connection_.peer();
   record.method = request_.method_name;
-  record.path = request_.target;
+  record.path = logged_.path;
+  record.key_id = logged_.key_id;
   record.status = reply.plan.status;
-  record.bytes = connection_.sent_bytes() - std::min(connection_.sent_bytes(), head_bytes_);
+  record.bytes = body_bytes;
   record.complete = complete;
   record.range = request_.range;
-  record.duration_ms = ms_between(started_, now);
-  record.ttfb_ms = ms_between(started_, connection_.first_sent_at().value_or(now));
+  record.duration_ms = duration_ms;
+  record.ttfb_ms = ttfb_ms;
   record.user_agent = request_.user_agent;
   record.cmcd = request_.cmcd;
   std::string& line = local_.out;

@@ -20,8 +20,10 @@ namespace kvcast::origin {
 class Session : public boost::intrusive::list_base_hook<
                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
  public:
+  enum class Audience { kPublic, kOperator };  // operators see health and metrics, and nothing else
+
   // Both outlive the session.
-  Session(tcp::socket socket, Shared& shared, Local& local);
+  Session(tcp::socket socket, Audience audience, Shared& shared, Local& local);
 
   asio::awaitable<void> serve();   // requests until the connection ends
   asio::awaitable<void> refuse();  // 503: too many connections
@@ -38,14 +40,17 @@ class Session : public boost::intrusive::list_base_hook<
     ResponsePlan plan;
     std::shared_ptr<CachedFile> file;  // where the body comes from, if it is part of a file,
     std::string_view memory;           // or of its gzip form
+    std::string text;                  // or made for this request
     bool paced = true;
   };
 
+  asio::awaitable<bool> secure();     // the TLS handshake, where there is TLS
   asio::awaitable<bool> serve_one();  // whether another request may follow
   asio::awaitable<Head> read_head();
   asio::awaitable<bool> discard_body();
   Answer answer();
-  Answer answer_file(const std::string& path);
+  Answer answer_file(const Admission& admission);
+  Answer answer_service(Service service);
   asio::awaitable<bool> send(const Answer& answer, bool keep_alive);
   bool append_small_body(const Answer& answer, std::string& to) const;
   void log(const Answer& answer, bool complete);
@@ -53,6 +58,7 @@ class Session : public boost::intrusive::list_base_hook<
   void take(size_t bytes);
   void skip_empty_lines();
 
+  const Audience audience_;
   Shared& shared_;
   Local& local_;
   Connection connection_;
@@ -65,6 +71,7 @@ class Session : public boost::intrusive::list_base_hook<
   uint32_t served_ = 0;
   Connection::Clock::time_point started_;  // first byte of the request
   int64_t started_unix_ms_ = 0;
+  LoggedTarget logged_;      // of the request
   uint64_t head_bytes_ = 0;  // of the response
 };
 

@@ -4,15 +4,21 @@
 #include <atomic>
 #include <cstddef>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "origin/files/file_cache.h"
 #include "origin/files/root.h"
 #include "origin/http/request_parser.h"
 #include "origin/http/router.h"
 #include "origin/log/access_log.h"
+#include "origin/log/metrics.h"
+#include "origin/net/slot.h"
 #include "origin/pace/token_bucket.h"
 #include "origin/server.h"
+#include "origin/tls/context.h"
+#include "origin/token.h"
 
 namespace kvcast::origin {
 
@@ -25,6 +31,10 @@ struct Shared {
   std::unique_ptr<TokenBucket> bucket;    // null: no pacing
   size_t send_buffer_bytes = 0;           // SO_SNDBUF; 0: the kernel's choice
   std::unique_ptr<AccessLog> access_log;  // null: none
+  Slot<const TlsContext> tls;             // null: plain HTTP
+  Slot<const TokenKeys> token_keys;       // null: everything is open
+  std::vector<std::string> open_tenants;
+  std::vector<const Metrics*> metrics = {};  // of all threads, which outlive their sessions
   std::atomic<size_t> connections{0};
   std::atomic<bool> draining{false};
 };

@@ -28,11 +28,24 @@ manifests::Error listen_error(const tcp::endpoint& address,
                                          error.message()};
 }
 
+manifests::Result<tcp::endpoint> bind_and_listen(tcp::acceptor& acceptor,
+                                                 const tcp::endpoint& address) {
+  boost::system::error_code error;
+  acceptor.open(address.protocol(), error);
+  if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+  if (!error) acceptor.set_option(ReusePort(true), error);
+  if (!error) acceptor.bind(address, error);
+  if (!error) acceptor.listen(tcp::acceptor::max_listen_connections, error);
+  if (!error) acceptor.non_blocking(true, error);
+  if (error) return listen_error(address, error);
+  return acceptor.local_endpoint();
+}
+
 }  // namespace
 
 Worker::Worker(Shared& shared)
     : shared_(shared),
-      local_{{}, FileCache(shared.root, shared.file_cache), {}},
+      local_{{}, FileCache(shared.root, shared.file_cache), {}, {}, {}},
       ended_future_(ended_.get_future()) {}
 
 Worker::~Worker() {
@@ -43,19 +56,19 @@ Worker::~Worker() {
 }
 
 manifests::Result<tcp::endpoint> Worker::listen(const tcp::endpoint& address) {
-  boost::system::error_code error;
-  acceptor_.open(address.protocol(), error);
-  if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);
-  if (!error) acceptor_.set_option(ReusePort(true), error);
-  if (!error) acceptor_.bind(address, error);
-  if (!error) acceptor_.listen(tcp::acceptor::max_listen_connections, error);
-  if (!error) acceptor_.non_blocking(true, error);
-  if (error) return listen_error(address, error);
-  return acceptor_.local_endpoint();
+  return bind_and_listen(acceptor_, address);
+}
+
+manifests::Result<tcp::endpoint> Worker::listen_for_operators(const tcp::endpoint& address) {
+  return bind_and_listen(operator_acceptor_, address);
 }
 
 void Worker::start() {
-  asio::co_spawn(io_, accept_all(), asio::detached);
+  using Audience = Session::Audience;
+  asio::co_spawn(io_, accept_all(acceptor_, Audience::kPublic), asio::detached);
+  if (operator_acceptor_.is_open()) {
+    asio::co_spawn(io_, accept_all(operator_acceptor_, Audience::kOperator), asio::detached);
+  }
   asio::co_spawn(io_, tick_all(), asio::detached);
   thread_ = start_thread_without_signals([this] {
     io_.run();
@@ -67,6 +80,7 @@ void Worker::drain() {
   asio::post(io_, [this] {
     boost::system::error_code ignored;
     acceptor_.cancel(ignored);
+    operator_acceptor_.cancel(ignored);
     for (Session& session : sessions_) session.begin_drain();
   });
 }
@@ -82,12 +96,12 @@ bool Worker::has_ended_by(Clock::time_point when) {
   return ended_future_.wait_until(when) == std::future_status::ready;
 }
 
-asio::awaitable<void> Worker::accept_all() {
+asio::awaitable<void> Worker::accept_all(tcp::acceptor& acceptor, Session::Audience audience) {
   while (!shared_.draining) {
     tcp::socket socket(io_);
-    const auto [error] = co_await acceptor_.async_accept(socket, kNoThrow);
+    const auto [error] = co_await acceptor.async_accept(socket, kNoThrow);
     if (!error) {
-      admit(std::move(socket));
+      admit(std::move(socket), audience);
     } else if (error != asio::error::operation_aborted &&
                error != asio::error::connection_aborted) {
       asio::steady_timer pause(io_, kAcceptPause);
@@ -98,24 +112,26 @@ asio::awaitable<void> Worker::accept_all() {
   boost::system::error_code error;
   while (!error) {
     tcp::socket socket(io_);
-    acceptor_.accept(socket, error);
-    if (!error) admit(std::move(socket));
+    acceptor.accept(socket, error);
+    if (!error) admit(std::move(socket), audience);
   }
-  acceptor_.close(error);
+  acceptor.close(error);
   end_ticker_if_idle();
 }
 
-void Worker::admit(tcp::socket socket) {
+void Worker::admit(tcp::socket socket, Session::Audience audience) {
   ConnectionSlot slot(shared_);
-  if (!slot.is_held() && refusing_ >= kMaxRefusing) return;
-  auto session = std::make_unique<Session>(std::move(socket), shared_, local_);
+  const bool is_refused = !slot.is_held() && audience == Session::Audience::kPublic;
+  if (is_refused && refusing_ >= kMaxRefusing) return;
+  auto session = std::make_unique<Session>(std::move(socket), audience, shared_, local_);
   sessions_.push_back(*session);
   if (aborting_) session->abort();
-  asio::co_spawn(io_, run_session(std::move(session), std::move(slot)), asio::detached);
+  asio::co_spawn(io_, run_session(std::move(session), std::move(slot), is_refused), asio::detached);
 }
 
-asio::awaitable<void> Worker::run_session(std::unique_ptr<Session> session, ConnectionSlot slot) {
-  if (slot.is_held()) {
+asio::awaitable<void> Worker::run_session(std::unique_ptr<Session> session,
+                                          [[maybe_unused]] ConnectionSlot slot, bool is_refused) {
+  if (!is_refused) {
     co_await session->serve();
   } else {
     ++refusing_;
@@ -131,7 +147,7 @@ void Worker::end_ticker_if_idle() {
 }
 
 bool Worker::is_busy() const {
-  return acceptor_.is_open() || !sessions_.empty();
+  return acceptor_.is_open() || operator_acceptor_.is_open() || !sessions_.empty();
 }
 
 // Deadlines are as exact as the tick; a timer for each would cost every request.

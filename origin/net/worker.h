@@ -26,6 +26,10 @@ class Worker {
   // Binds and listens; several workers may share one port. The address really bound, so that port 0
   // becomes a number.
   manifests::Result<tcp::endpoint> listen(const tcp::endpoint& address);
+  // The same for operators: plain HTTP, health and metrics only, no limit of connections.
+  manifests::Result<tcp::endpoint> listen_for_operators(const tcp::endpoint& address);
+  // Whose counts are read by any thread.
+  const Metrics& metrics() const { return local_.metrics; }
   // Starts the thread. Once.
   void start();
   // Any thread, after start: accept no more, end idle sessions. The thread ends with its last
@@ -39,10 +43,11 @@ class Worker {
  private:
   using Sessions = boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>>;
 
-  asio::awaitable<void> accept_all();
+  asio::awaitable<void> accept_all(tcp::acceptor& acceptor, Session::Audience audience);
   asio::awaitable<void> tick_all();
-  asio::awaitable<void> run_session(std::unique_ptr<Session> session, ConnectionSlot slot);
-  void admit(tcp::socket socket);
+  asio::awaitable<void> run_session(std::unique_ptr<Session> session, ConnectionSlot slot,
+                                    bool is_refused);
+  void admit(tcp::socket socket, Session::Audience audience);
   bool is_busy() const;
   void end_ticker_if_idle();
 
@@ -51,7 +56,7 @@ class Worker {
   Sessions sessions_;  // before io_: the loop's destruction ends what still runs
   // Its sockets and timers are touched by the worker's thread only, so they need no locks.
   asio::io_context io_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO};
-  tcp::acceptor acceptor_{io_};
+  tcp::acceptor acceptor_{io_}, operator_acceptor_{io_};
   asio::steady_timer ticker_{io_};
   size_t refusing_ = 0;
   bool aborting_ = false;

@@ -10,6 +10,9 @@ void add_serve_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("serve", "Serve a directory of files over HTTP");
   const auto options = std::make_shared<origin::ServeOptions>();
   origin::add_serve_options(*command, "kvcast serve", *options);
+  options->notice = [](const std::string& line) {
+    std::fprintf(stderr, "kvcast: %s\n", line.c_str());
+  };
   command->callback([options, &exit_code] {
     const manifests::Status status =
         origin::serve_until_signal(*options, [&](const std::string& line) {
