@@ -20,6 +20,7 @@ void add_calibrate_command(CLI::App& app, int& exit_code);
 void add_eval_command(CLI::App& app, int& exit_code);
 void add_bench_command(CLI::App& app, int& exit_code);
 void add_proxy_command(CLI::App& app, int& exit_code);
+void add_token_command(CLI::App& app, int& exit_code);
 
 // Prints `kvcast: <message>` on stderr and returns the exit code of the error's kind.
 int report(const manifests::Error& error);
