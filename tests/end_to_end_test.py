@@ -156,7 +156,8 @@ class EndToEnd(unittest.TestCase):
         self.assertGreaterEqual(report["bytes_fetched"], self.prefill["raw_bytes"])
 
     def test_a_missed_slo_is_reported_and_exits_1(self):
-        report = run_json("play", f"{self.server.url}/{self.path}", "--ttft-slo-ms", "0.001", "--engine", MODEL, "--suffix", SUFFIX, expect=1)
+        report = run_json("play", f"{self.server.url}/{self.path}", "--ttft-slo-ms", "0.001", "--patience-ms", "60000", "--engine", MODEL,
+                          "--suffix", SUFFIX, expect=1)
         self.assertFalse(report["met"])
         self.assertEqual(report["chunks"][-1]["tokens"][1], self.prefill["tokens"])    # late, but whole
 

@@ -18,8 +18,8 @@ demo_packages=(python3)      # drives the demo's processes
 test_packages=(
   libgtest-dev libgmock-dev  # unit tests
   python3 python3-jsonschema # the manifest's schema
-  nginx-light curl           # real peers of player and origin
-  varnish prometheus systemd # check the configurations and metrics of the origin
+  nginx-light curl openssl   # real peers of player and origin
+  varnish prometheus systemd # check the configurations and metrics of the origin; varnish also the player
   wrk                        # loads the origin and nginx in tools/bench_origin.py
   chromium                   # draws the report's page
   qemu-user                  # the codec on CPUs without newer instructions

@@ -123,9 +123,13 @@ Result<Played> run(const PlayOptions& options, Inputs& inputs, player::HostKvSin
     if (Status warm = inputs.engine->warm_up(rest); !warm) return warm.error();
   }
   player::PlayParams params = make_params(options, inputs);
-  player::CurlTransportParams connections;
-  connections.max_connections = player::transport_connections(params);
-  player::CurlTransport transport(connections);
+  params.cmcd = !options.no_cmcd;
+  params.download.patience = std::chrono::milliseconds(options.patience_ms);
+  auto connections =
+      network_params(options.network, options.url.empty() ? options.store : options.url);
+  if (!connections) return connections.error();
+  connections->max_connections = player::transport_connections(params);
+  player::CurlTransport transport(std::move(*connections));
   const auto on_event = [&screen](const player::PlayEvent& event) { screen.show(event); };
   LinkMemory memory(!options.no_prior);
   params.history = memory.history();

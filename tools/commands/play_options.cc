@@ -43,6 +43,13 @@ void add_plan_options(CLI::App& command, PlayOptions& options) {
   command.add_flag("--no-prior", options.no_prior,
                    "Neither use nor remember what plays learn about links (kvcast/links.json in "
                    "the user's cache folder)");
+  command
+      .add_option("--patience-ms", options.patience_ms,
+                  "Give up when the deadline has passed and nothing has arrived for so long")
+      ->check(CLI::Range(1, 3'600'000))
+      ->capture_default_str();
+  command.add_flag("--no-cmcd", options.no_cmcd,
+                   "Do not tell servers about requests in CMCD headers (deadline, rate, level)");
   command.add_option("--decode-threads", params.decode_threads, "Threads that decode")
       ->check(CLI::Range(1, 256))
       ->capture_default_str();
@@ -53,6 +60,7 @@ void add_plan_options(CLI::App& command, PlayOptions& options) {
 void add_play_options(CLI::App& command, PlayOptions& options) {
   add_source_options(command, options);
   add_plan_options(command, options);
+  add_network_options(command, options.network);
   command.add_option("--engine", options.engine,
                      "Folder of a model (config.json, model.safetensors, tokenizer.json) that "
                      "recomputes and produces the first token");

@@ -7,6 +7,7 @@
 
 #include "manifests/result.h"
 #include "player/player.h"
+#include "tools/commands/network_options.h"
 
 namespace kvcast::tools {
 
@@ -18,7 +19,9 @@ struct PlayOptions {
   unsigned threads = 0;  // of the engine; 0: one per core
   uint32_t continue_tokens = 0;
   bool json = false;
-  bool no_prior = false;
+  int patience_ms = 250;
+  bool no_prior = false, no_cmcd = false;
+  NetworkOptions network;
 
   bool raw() const { return url.ends_with(".safetensors"); }
 };
