@@ -36,6 +36,23 @@ void add_limits(CLI::App& app, ServerLimits& limits) {
   add("--min-rate", limits.min_rate_bytes_per_s, "Minimum rate of a client, bytes/s");
 }
 
+// CLI11 itself reads such files for a whole program only, not for a subcommand. What was given on
+// the command line before is left alone; what comes after replaces the file's, since the last one
+// counts.
+void take_config(CLI::App& app, const std::string& path) {
+  for (const CLI::ConfigItem& item : CLI::ConfigTOML().from_file(path)) {
+    CLI::Option* option = app.get_option_no_throw("--" + item.name);
+    if (option == nullptr) option = app.get_option_no_throw(item.name);
+    if (option == nullptr || !item.parents.empty() || option->check_lname("config") ||
+        option->check_lname("help")) {
+      throw CLI::ValidationError(path, item.fullname() + " is not one of the flags");
+    }
+    if (option->count() > 0) continue;
+    if (option->get_items_expected_max() == 1) option->take_last();
+    option->add_result(item.inputs);
+  }
+}
+
 // "access-log" as KVCAST_SERVE_ACCESS_LOG.
 std::string environment_name(std::string flag) {
   for (char& c : flag) {
@@ -86,10 +103,13 @@ void add_serve_options(CLI::App& app, const std::string& command, ServeOptions& 
   app.add_option("--tls-key", server.tls.key_path, "PEM file: the certificate's key")->group("TLS");
   app.add_flag("--tls-1.2", server.tls.allow_tls12, "Allow TLS 1.2 too")->group("TLS");
   add_limits(app, server.limits);
-  app.set_config("--config", "", "File of flags, lines `flag = value`; flags given here win");
-  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.add_option_function<std::string>(
+         "--config", [&app](const std::string& path) { take_config(app, path); },
+         "File of flags, lines `flag = value`, without their dashes; flags given here win")
+      ->trigger_on_parse();
   for (CLI::Option* option : app.get_options()) {
-    if (!option->get_lnames().empty()) option->envname(environment_name(option->get_lnames()[0]));
+    if (option->get_lnames().empty() || option->check_lname("config")) continue;
+    option->envname(environment_name(option->get_lnames()[0]));
   }
   const std::string call = "  " + command;
   app.footer(

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <CLI/CLI.hpp>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -151,6 +152,28 @@ TEST_F(ServeCommandTest, FlagsWinOverTheFileWinsOverTheEnvironment) {
   EXPECT_EQ(limit("2", "", {}), 2);
   EXPECT_EQ(limit("2", "max-requests = 3\n", {}), 3);
   EXPECT_EQ(limit("2", "max-requests = 3\n", {"--max-requests", "4"}), 4);
+  EXPECT_EQ(limit("", "no-access-log = true\nmax-requests = 5\n", {}), 5);
+}
+
+TEST_F(ServeCommandTest, ASubcommandTakesTheFileTooAndTyposAreErrors) {
+  const auto parsed = [&](const std::string& file, const std::vector<std::string>& more) {
+    CLI::App app;
+    ServeOptions options;
+    add_serve_options(*app.add_subcommand("serve"), "kvcast serve", options);
+    std::vector<std::string> arguments = more;  // CLI11 takes them last first
+    arguments.insert(arguments.begin(), {elsewhere_.write("config", file), "--config"});
+    arguments.push_back("serve");
+    app.parse(arguments);
+    return options;
+  };
+  const std::string file =
+      "DIR = \"/store\"\nlisten = \"[::1]:80\"\nopen-tenant = [\"a\", \"b\"]\n";
+  EXPECT_EQ(parsed(file, {}).server.root, "/store");
+  EXPECT_EQ(parsed(file, {}).listen, "[::1]:80");
+  EXPECT_EQ(parsed(file, {}).server.open_tenants, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(parsed(file, {"8080", "--listen"}).listen, "8080") << "given before the file";
+  EXPECT_THROW(parsed("DIR = \"/store\"\nlisten-at = 80\n", {}), CLI::ParseError);
+  EXPECT_THROW(parsed("DIR = \"/store\"\nmax-requests = x\n", {}), CLI::ParseError);
 }
 
 TEST_F(ServeCommandTest, HangUpReadsKeysAgainAndSecretsStayOutOfLogs) {

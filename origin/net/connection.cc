@@ -137,6 +137,12 @@ asio::awaitable<bool> Connection::send_by(uint64_t bytes, Attempt attempt) {
         granted -= static_cast<size_t>(put);
         sent_bytes_ += static_cast<uint64_t>(put);
         if (!first_sent_at_) first_sent_at_ = Clock::now();
+        if (granted == 0 || tls_) continue;
+        // The socket took less than it was offered, so it is full: asking again only to be told so
+        // would cost a call.
+        const bool is_ready = co_await wait_for_socket();
+        if (!is_ready) co_return false;
+        if (paced_) ready_ = Clock::now();
       } else if (put == 0 || (errno != EAGAIN && errno != EINTR)) {
         co_return false;
       } else if (errno == EAGAIN) {
