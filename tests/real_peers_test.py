@@ -2,6 +2,7 @@
 """Plays from servers that others made, and from ours: nginx (HTTP/1.1; HTTP/2 over TLS), Varnish, kvcast serve.
 
     tests/real_peers_test.py KVCAST      where KVCAST is the executable; what is not installed is skipped
+    KVCAST_TEST_S3=1 ...                 an S3 endpoint too (tests/s3_server.sh)
 """
 import json
 import os
@@ -200,6 +201,30 @@ class RealPeers(unittest.TestCase):
             self.assertTrue(all(r["cached"] == 1 for r in self.responses(second[2])), self.responses(second[2]))
         finally:
             varnish.stop()
+
+    def test_s3_signed(self):
+        if not os.environ.get("KVCAST_TEST_S3"):
+            self.skipTest("takes half a minute and Ceph: set KVCAST_TEST_S3=1")
+        script, folder, port = os.path.join(ROOT, "tests/s3_server.sh"), os.path.join(self.work, "s3"), free_port()
+        started = subprocess.run([script, "start", folder, str(port)], stdout=subprocess.PIPE, text=True, timeout=240)
+        if started.returncode == 77:
+            self.skipTest("Ceph is not installed")
+        try:
+            endpoint, access, secret = started.stdout.split()
+            sign = ["curl", "-fsS", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{access}:{secret}", "-H", "x-amz-content-sha256:UNSIGNED-PAYLOAD"]
+            subprocess.run([*sign, "-X", "PUT", f"{endpoint}/contexts"], check=True)
+            for parent, _, files in os.walk(self.store):
+                for name in files:
+                    path = os.path.join(parent, name)
+                    subprocess.run([*sign, "-T", path, f"{endpoint}/contexts/{os.path.relpath(path, self.store)}"], check=True)
+            url = f"{endpoint}/contexts/{self.path}"
+            keys = {"AWS_ACCESS_KEY_ID": access, "AWS_SECRET_ACCESS_KEY": secret}
+            self.assertEqual(self.play(url, "--s3", env=keys)[0], self.play(self.ours)[0])
+            self.assertEqual(run_json("doctor", url, "--s3", env=keys)["broken"], 0)
+            run("play", url, "--ttft-slo-ms", "2000", expect=3)
+            run("play", url, "--s3", "--ttft-slo-ms", "2000", expect=3, env={**keys, "AWS_SECRET_ACCESS_KEY": "wrong"})
+        finally:
+            subprocess.run([script, "stop", folder], check=True)
 
     def test_our_origin_killed_and_started_again_in_mid_play(self):
         port = free_port()
