@@ -1,13 +1,16 @@
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "kernels/bytes/writer.h"
 #include "kernels/entropy/alias_table.h"
-#include "kernels/entropy/rans.h"
+#include "kernels/entropy/encode_table.h"
+#include "kernels/entropy/stream_batch.h"
 #include "kernels/exact.h"
 #include "kernels/exact/exponent_tables.h"
 #include "kernels/exact/fields.h"
 #include "kernels/exact/format.h"
+#include "kernels/implementation/encode_kernels.h"
 
 namespace kvcast::kernels {
 namespace {
@@ -32,46 +35,71 @@ struct Stream {
   uint32_t escapes = 0;
 };
 
+// Several counts of each exponent, so that equal neighbours need not wait for each other's.
 std::vector<ExponentHistogram> histograms(const Plane& plane) {
   std::vector<ExponentHistogram> groups(channel_group_count(plane.channels));
   for (uint32_t g = 0; g < groups.size(); ++g) {
-    groups[g].fill(0);
+    std::array<ExponentHistogram, 4> parts{};
     for (uint32_t t = 0; t < plane.tokens; ++t) {
-      for (const uint8_t exponent : plane.group_row(t, g)) ++groups[g][exponent];
+      const auto row = plane.group_row(t, g);
+      for (size_t i = 0; i < row.size(); ++i) ++parts[i % parts.size()][row[i]];
     }
+    for (uint32_t e = 0; e < kExponents; ++e)
+      groups[g][e] = parts[0][e] + parts[1][e] + parts[2][e] + parts[3][e];
   }
   return groups;
 }
 
+// A channel group's symbols, [token][lane]; appends what escapes.
 std::vector<uint8_t> group_symbols(const Plane& plane, uint32_t group, const ExponentTable& table,
                                    std::vector<uint8_t>& escaped) {
-  std::vector<uint8_t> symbols;
-  symbols.reserve(size_t{plane.tokens} * kLanes);
+  std::array<uint8_t, kExponents> symbol_of;
+  for (uint32_t e = 0; e < kExponents; ++e)
+    symbol_of[e] = static_cast<uint8_t>(table.symbol(static_cast<uint8_t>(e)));
+  const uint32_t lanes = lanes_of_group(group, plane.channels);
+  std::vector<uint8_t> symbols(size_t{plane.tokens} * lanes);
   for (uint32_t t = 0; t < plane.tokens; ++t) {
-    for (const uint8_t exponent : plane.group_row(t, group)) {
-      const uint32_t symbol = table.symbol(exponent);
-      if (symbol == table.escape()) escaped.push_back(exponent);
-      symbols.push_back(static_cast<uint8_t>(symbol));
+    const auto row = plane.group_row(t, group);
+    uint8_t* const to = symbols.data() + size_t{t} * lanes;
+    uint32_t escapes = 0;
+    for (size_t i = 0; i < row.size(); ++i) {
+      to[i] = symbol_of[row[i]];
+      escapes += to[i] == table.escape();
+    }
+    for (size_t i = 0; escapes > 0 && i < row.size(); ++i) {
+      if (to[i] == table.escape()) escaped.push_back(row[i]);
     }
   }
   return symbols;
 }
 
-Stream encode_stream(const Plane& plane, const ExponentTables& chosen,
-                     std::span<const AliasTable> alias, uint32_t first_group, uint32_t end_group,
-                     std::vector<uint8_t>& escaped) {
-  const size_t escaped_before = escaped.size();
+// Streams of `groups_per_stream` groups each, the last perhaps of fewer.
+std::vector<Stream> encode_plane(const Plane& plane, const ExponentTables& chosen,
+                                 uint32_t groups_per_stream, std::vector<uint8_t>& escaped) {
+  std::vector<AliasTable> alias;
+  std::vector<EncodeTable> tables;
+  for (const ExponentTable& table : chosen.tables) alias.emplace_back(table.frequency);
+  for (const AliasTable& table : alias) tables.push_back(encode_table(table));
+  std::vector<Stream> streams;
+  std::vector<std::vector<GroupToEncode>> to_encode;
   std::vector<std::vector<uint8_t>> symbols;
-  for (uint32_t g = first_group; g < end_group; ++g) {
-    symbols.push_back(group_symbols(plane, g, chosen.tables[chosen.table_of[g]], escaped));
+  for (uint32_t g = 0; g < channel_group_count(plane.channels); ++g) {
+    if (g % groups_per_stream == 0) {
+      streams.emplace_back();
+      to_encode.emplace_back();
+    }
+    const uint8_t table = chosen.table_of[g];
+    const size_t escaped_before = escaped.size();
+    symbols.push_back(group_symbols(plane, g, chosen.tables[table], escaped));
+    to_encode.back().push_back(
+        {&tables[table], symbols.back().data(), lanes_of_group(g, plane.channels)});
+    ++streams.back().groups;
+    streams.back().escapes += static_cast<uint32_t>(escaped.size() - escaped_before);
   }
-  RansEncoder encoder(lanes_of_group(first_group, plane.channels));  // the widest comes first
-  for (uint32_t g = end_group; g > first_group; --g) {
-    encoder.encode(alias[chosen.table_of[g - 1]], lanes_of_group(g - 1, plane.channels),
-                   symbols[g - 1 - first_group]);
-  }
-  return {encoder.finish(), end_group - first_group,
-          static_cast<uint32_t>(escaped.size() - escaped_before)};
+  auto bytes = encode_streams(to_encode, plane.tokens,
+                              encode_kernels(default_implementation()).encode_symbols);
+  for (size_t i = 0; i < streams.size(); ++i) streams[i].bytes = std::move(bytes[i]);
+  return streams;
 }
 
 std::vector<std::byte> pack_high_bits(std::span<const uint32_t> rest, RestLayout layout) {
@@ -133,19 +161,11 @@ std::vector<std::byte> encode_exact(DType dtype, uint32_t tokens, uint32_t chann
               std::span(rest).subspan(t * channels, channels));
   }
   const ExponentTables chosen = choose_exponent_tables(histograms(plane));
-  std::vector<AliasTable> alias;
-  for (const ExponentTable& table : chosen.tables) alias.emplace_back(table.frequency);
-
-  const uint32_t groups = channel_group_count(channels);
   const uint64_t group_symbols = std::max<uint64_t>(1, uint64_t{tokens} * kLanes);
-  const uint64_t groups_per_stream = (kSymbolsPerStream + group_symbols - 1) / group_symbols;
-  std::vector<Stream> streams;
+  const auto groups_per_stream =
+      static_cast<uint32_t>((kSymbolsPerStream + group_symbols - 1) / group_symbols);
   std::vector<uint8_t> escaped;
-  for (uint32_t g = 0; g < groups;) {
-    const auto end = static_cast<uint32_t>(std::min<uint64_t>(groups, g + groups_per_stream));
-    streams.push_back(encode_stream(plane, chosen, alias, g, end, escaped));
-    g = end;
-  }
+  const std::vector<Stream> streams = encode_plane(plane, chosen, groups_per_stream, escaped);
 
   ByteWriter writer;
   writer.put(static_cast<uint32_t>(streams.size()));

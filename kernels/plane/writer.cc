@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "kernels/bytes/writer.h"
+#include "kernels/entropy/stream_batch.h"
 #include "kernels/plane/layout.h"
 #include "kernels/plane/stream_cut.h"
-#include "kernels/plane/stream_encoder.h"
 
 namespace kvcast::kernels {
 namespace {
@@ -24,6 +24,11 @@ std::vector<CodedGroup> groups_of_part(const SectionSymbols& symbols, size_t par
   return groups;
 }
 
+struct EncodedStream {
+  std::span<const CodedGroup> groups;
+  std::vector<std::byte> bytes;
+};
+
 void append_streams(std::span<const EncodedStream> streams, ByteWriter& out) {
   for (const EncodedStream& stream : streams) {
     out.append(stream.bytes);
@@ -41,10 +46,20 @@ std::vector<EncodedStream> encode_part(const Codec::Tables& tables, const Sectio
                                        const SectionSymbols& symbols, size_t part,
                                        std::span<const CodedGroup> order, size_t entry_bytes,
                                        TableOf table) {
-  const GroupSymbols of_group{
-      table, [&](const CodedGroup& group) { return symbols.indices(shape, part, group.group); }};
-  return encode_streams(shape, order, kLanes * kStateBytes + entry_bytes, of_group,
-                        tables.encoding->encode_symbols);
+  std::vector<EncodedStream> encoded;
+  std::vector<std::vector<GroupToEncode>> streams;
+  for (const uint32_t count : cut_streams(order, kLanes * kStateBytes + entry_bytes)) {
+    encoded.push_back({order.first(count), {}});
+    std::vector<GroupToEncode>& stream = streams.emplace_back();
+    for (const CodedGroup& group : order.first(count)) {
+      stream.push_back({table(group), symbols.indices(shape, part, group.group).data(),
+                        shape.lanes(group.group)});
+    }
+    order = order.subspan(count);
+  }
+  auto bytes = encode_streams(streams, shape.coded_tokens, tables.encoding->encode_symbols);
+  for (size_t i = 0; i < encoded.size(); ++i) encoded[i].bytes = std::move(bytes[i]);
+  return encoded;
 }
 
 }  // namespace
