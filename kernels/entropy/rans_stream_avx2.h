@@ -55,7 +55,7 @@ struct LaneMask {
   }
 
   [[gnu::always_inline]] uint32_t of(uint32_t lanes) const {
-    return kAll ? lanes : lanes & ((1u << count) - 1);
+    return kAll ? lanes : lanes & ~0u >> (32 - count);
   }
   [[gnu::always_inline]] void store(uint16_t* out, const Lanes& values) const {
     alignas(32) uint16_t row[32];

@@ -44,7 +44,7 @@ struct LaneMask {
   __mmask32 mask;
 
   [[gnu::always_inline]] explicit LaneMask(uint32_t lanes)
-      : mask(kAll ? ~__mmask32{0} : (__mmask32{1} << lanes) - 1) {}
+      : mask(kAll ? ~__mmask32{0} : ~__mmask32{0} >> (32 - lanes)) {}
 
   [[gnu::always_inline]] __mmask32 of(__mmask32 lanes) const { return kAll ? lanes : lanes & mask; }
   [[gnu::always_inline]] void store(uint16_t* out, __m512i values) const {
