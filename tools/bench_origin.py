@@ -178,7 +178,7 @@ def bench_slow(servers, targets, options):
         for _ in range(options.repeats):
             alone.append(load(process, port, targets["4KiB"], 64, options.seconds, None, options.tls)["p99_ms"])
             slow = SlowClients(port, targets["8MiB"], options.slow)
-            time.sleep(1)
+            time.sleep(2)  # until their sockets are full
             beside.append(load(process, port, targets["4KiB"], 64, options.seconds, None, options.tls)["p99_ms"])
             slow.stop()
         row = {"load": "slow", "server": server, "slow_clients": options.slow, "p99_ms": statistics.median(alone),
