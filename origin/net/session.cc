@@ -1,13 +1,9 @@
 #include "origin/net/session.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
 #include <utility>
-#include <variant>
 
-#include "origin/http/gzip.h"
 #include "origin/log/record.h"
 
 namespace kvcast::origin {
@@ -168,75 +164,6 @@ void Session::make_room() {
 void Session::take(size_t bytes) {
   buffered_bytes_ -= bytes;
   std::memmove(buffer_.data(), buffer_.data() + bytes, buffered_bytes_);
-}
-
-Session::Answer Session::answer() {
-  RoutePolicy policy = shared_.policy;
-  policy.shows_metrics = policy.shows_metrics || audience_ == Audience::kOperator;
-  const std::shared_ptr<const TokenKeys> keys = shared_.token_keys.get();
-  Route chosen =
-      route(request_, policy, {keys.get(), shared_.open_tenants}, local_.dates.now_s(), logged_);
-  if (const auto* service = std::get_if<Service>(&chosen)) return answer_service(*service);
-  Answer reply;
-  if (auto* plan = std::get_if<ResponsePlan>(&chosen)) {
-    reply.plan = std::move(*plan);
-    return reply;
-  }
-  if (audience_ == Audience::kPublic) return answer_file(std::get<FileRoute>(chosen).admission);
-  reply.plan = plan_refusal(request_, 404);
-  return reply;
-}
-
-Session::Answer Session::answer_file(const Admission& admission) {
-  Answer reply;
-  FileCache::Found found = local_.files.open(admission.path, started_);
-  if (found.error_status != 0) {
-    reply.plan = plan_refusal(request_, found.error_status);
-    return reply;
-  }
-  reply.file = std::move(found.file);
-  const bool packed = reply.file->facts.varies_by_encoding &&
-                      accepts_gzip(request_.accept_encoding) &&
-                      FileCache::provide_gzip(*reply.file);
-  if (packed) reply.memory = reply.file->gzip;
-  reply.plan = plan_file(request_, packed ? reply.file->gzip_facts : reply.file->facts,
-                         local_.dates.now_s(), admission.by_token);
-  return reply;
-}
-
-Session::Answer Session::answer_service(Service service) {
-  Answer reply;
-  reply.paced = false;
-  int status = 200;
-  const char* type = "text/plain; charset=utf-8";
-  if (service == Service::kMetrics) {
-    type = kMetricsType;
-    const ServerGauges gauges{shared_.connections, shared_.limits.max_connections,
-                              shared_.access_log ? shared_.access_log->dropped_lines() : 0,
-                              shared_.draining};
-    reply.text = metrics_text(shared_.metrics, gauges);
-  } else if (service == Service::kReady && (shared_.draining || !shared_.root.is_there())) {
-    status = 503;
-    reply.text = shared_.draining ? "draining\n" : "the directory is gone\n";
-  } else {
-    reply.text = "ok\n";
-  }
-  reply.plan = plan_text(request_, status, type);
-  reply.plan.body_bytes = reply.text.size();
-  return reply;
-}
-
-// False if the file has become shorter than it was.
-bool Session::append_small_body(const Answer& reply, std::string& to) const {
-  const size_t bytes = reply.plan.body_bytes, before = to.size();
-  to.resize(before + bytes);
-  for (size_t have = 0; have < bytes;) {
-    const ssize_t got = ::pread(reply.file->descriptor.get(), to.data() + before + have,
-                                bytes - have, static_cast<off_t>(*reply.plan.body_first + have));
-    if (got <= 0) return false;
-    have += static_cast<size_t>(got);
-  }
-  return true;
 }
 
 asio::awaitable<bool> Session::send(const Answer& reply, bool keep_alive) {
