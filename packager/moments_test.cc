@@ -72,13 +72,22 @@ TEST_F(MomentsFile, AreReadAndAveraged) {
   write({.path = folder_ / "b", .output = false, .value = 3});
   const auto one = read_moments({folder_ / "a"}, kGeometry, "w");
   ASSERT_TRUE(one.ok()) << one.error().message;
-  ASSERT_EQ(one->query.size(), 4u);
-  ASSERT_EQ(one->output.size(), 2u);
-  EXPECT_EQ(one->query[1][4], 5);  // second head, second dim
-  EXPECT_EQ(one->query[1][1], 0);
+  ASSERT_EQ(one->size(), 4u);
+  EXPECT_EQ((*one)[2].size(), 2u * 9);
+  EXPECT_EQ((*one)[2][9 + 4], 5);  // second head, second dim
+  EXPECT_EQ((*one)[2][9 + 1], 0);
+  EXPECT_EQ((*one)[3], (std::vector<float>{1, 0, 0, 2}));
   const auto both = read_moments({folder_ / "a", folder_ / "b"}, kGeometry, "w");
   ASSERT_TRUE(both.ok()) << both.error().message;
-  EXPECT_EQ(both->query[3][4], 10);
+  EXPECT_EQ((*both)[2][9 + 4], 10);
+  EXPECT_EQ((*both)[3], (*one)[3]);  // of the one file that has them
+}
+
+TEST_F(MomentsFile, WhatTheFilesLackIsIdentity) {
+  write({.path = folder_ / "m", .output = false});
+  const auto moments = read_moments({folder_ / "m"}, kGeometry, "w");
+  ASSERT_TRUE(moments.ok()) << moments.error().message;
+  EXPECT_EQ((*moments)[1], (std::vector<float>{1, 0, 0, 1}));
 }
 
 TEST_F(MomentsFile, WhatDoesNotFitIsNamed) {
@@ -95,18 +104,6 @@ TEST_F(MomentsFile, WhatDoesNotFitIsNamed) {
               HasSubstr("tensor layers.0.query_moment[0, 0, 0] is -1: no second moment"));
   EXPECT_THAT(message_of({.path = path, .value = NAN}), HasSubstr("no second moment"));
   EXPECT_FALSE(read_moments({folder_ / "absent"}, kGeometry, "w").ok());
-}
-
-TEST_F(MomentsFile, WeightsAreRelativeToTheLayersMean) {
-  write({folder_ / "m"});
-  const auto moments = read_moments({folder_ / "m"}, kGeometry, "w");
-  const auto weights = channel_weights(*moments, kGeometry, 1, Side::kKey);
-  ASSERT_EQ(weights.size(), 6u);
-  double log_sum = 0;
-  for (const float weight : weights) log_sum += std::log(weight);
-  EXPECT_NEAR(log_sum, 0, 1e-5);
-  EXPECT_NEAR(weights[3] / weights[0], 2, 1e-5);  // the root of 4 to 1
-  EXPECT_EQ(channel_weights({}, kGeometry, 0, Side::kValue), (std::vector<float>{1, 1}));
 }
 
 }  // namespace

@@ -36,15 +36,15 @@ Status check_tensor(const SafetensorsFile& file, const std::string& name,
                         fmt::join(tensor.shape, ", "), fmt::join(shape, ", ")));
 }
 
-// Adds one layer's matrices of one side, each times `share`, to [head] of `to`.
+// Adds one layer's matrices of one side, each times `share`, to `to`: [head][dim][dim].
 Status add_layer(const SafetensorsFile& file, uint32_t layer, Side side, const Geometry& geometry,
-                 float share, std::span<std::vector<float>> to) {
+                 float share, std::span<float> to) {
   const std::string name = tensor_name(layer, side);
   const auto tensor = file.tensor(name);
   if (!tensor.ok()) return tensor.error();
-  const size_t dim = geometry.dim(side);
-  if (Status good = check_tensor(file, name, *tensor, to.size(), dim); !good.ok()) return good;
-  std::vector<float> values(to.size() * dim * dim);
+  const size_t heads = geometry.heads(side), dim = geometry.dim(side);
+  if (Status good = check_tensor(file, name, *tensor, heads, dim); !good.ok()) return good;
+  std::vector<float> values(to.size());
   if (Status read = file.read(*tensor, 0, std::as_writable_bytes(std::span(values))); !read.ok()) {
     return read;
   }
@@ -54,24 +54,15 @@ Status add_layer(const SafetensorsFile& file, uint32_t layer, Side side, const G
       return fault(file, fmt::format("tensor {}[{}, {}, {}] is {}: no second moment", name, head,
                                      row, column, values[i]));
     }
-    to[head].resize(dim * dim);
-    to[head][i % (dim * dim)] += share * values[i];
+    to[i] += share * values[i];
   }
   return {};
 }
 
-Status add_side(const SafetensorsFile& file, Side side, const Geometry& geometry, float share,
-                std::vector<std::vector<float>>& to) {
-  const bool is_there = file.header().tensors.contains(tensor_name(0, side));
-  if (!is_there || geometry.channels(side) == 0) return {};
-  const size_t heads = geometry.heads(side);
-  to.resize(geometry.layers * heads);
-  for (uint32_t layer = 0; layer < geometry.layers; ++layer) {
-    Status added =
-        add_layer(file, layer, side, geometry, share, std::span(to).subspan(layer * heads, heads));
-    if (!added.ok()) return added;
-  }
-  return {};
+std::vector<float> identities(size_t heads, size_t dim) {
+  std::vector<float> matrices(heads * dim * dim);
+  for (size_t i = 0; i < heads * dim; ++i) matrices[i * dim + i % dim] = 1;
+  return matrices;
 }
 
 Status check_model(const SafetensorsFile& file, const std::string& weights) {
@@ -83,14 +74,37 @@ Status check_model(const SafetensorsFile& file, const std::string& weights) {
                                  weights));
 }
 
+// The files that have moments of a side, averaged.
+Status read_side(std::span<const SafetensorsFile> files, Side side, const Geometry& geometry,
+                 std::vector<std::vector<float>>& moments) {
+  const auto has_side = [&](const SafetensorsFile& file) {
+    return file.header().tensors.contains(tensor_name(0, side));
+  };
+  const auto count = std::count_if(files.begin(), files.end(), has_side);
+  for (uint32_t layer = 0; layer < geometry.layers; ++layer) {
+    std::vector<float>& to = moments[2 * layer + static_cast<uint32_t>(side)];
+    to = identities(geometry.heads(side), geometry.dim(side));
+    if (count == 0 || geometry.channels(side) == 0) continue;
+    std::fill(to.begin(), to.end(), 0.0f);
+    for (const SafetensorsFile& file : files) {
+      if (!has_side(file)) continue;
+      const float share = 1.0f / static_cast<float>(count);
+      if (Status added = add_layer(file, layer, side, geometry, share, to); !added.ok()) {
+        return added;
+      }
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<Moments> read_moments(const std::vector<std::string>& paths, const Geometry& geometry,
-                             const std::string& weights) {
-  Moments moments;
-  const float share = 1.0f / static_cast<float>(std::max<size_t>(1, paths.size()));
+Result<std::vector<std::vector<float>>> read_moments(const std::vector<std::string>& paths,
+                                                     const Geometry& geometry,
+                                                     const std::string& weights) {
+  std::vector<SafetensorsFile> files;
   for (const std::string& path : paths) {
-    const auto file = SafetensorsFile::open(path);
+    auto file = SafetensorsFile::open(path);
     if (!file.ok()) return file.error();
     if (Status same = check_model(*file, weights); !same.ok()) return same.error();
     const auto& tensors = file->header().tensors;
@@ -100,39 +114,13 @@ Result<Moments> read_moments(const std::vector<std::string>& paths, const Geomet
                    "neither layers.0.query_moment nor layers.0.output_moment: "
                    "packager/moments_format.md says what is expected");
     }
-    for (const Side side : {Side::kKey, Side::kValue}) {
-      Status added = add_side(*file, side, geometry, share,
-                              side == Side::kKey ? moments.query : moments.output);
-      if (!added.ok()) return added.error();
-    }
+    files.push_back(std::move(*file));
+  }
+  std::vector<std::vector<float>> moments(2 * geometry.layers);
+  for (const Side side : {Side::kKey, Side::kValue}) {
+    if (Status read = read_side(files, side, geometry, moments); !read.ok()) return read.error();
   }
   return moments;
-}
-
-std::vector<float> channel_weights(const Moments& moments, const Geometry& geometry, uint32_t layer,
-                                   Side side) {
-  const size_t heads = geometry.heads(side), dim = geometry.dim(side);
-  std::vector<float> weights(heads * dim, 1.0f);
-  const auto& matrices = side == Side::kKey ? moments.query : moments.output;
-  if (matrices.empty()) return weights;
-  constexpr double kLeastShare = 1e-4;  // of the largest: a channel nobody looks at keeps some bits
-  std::vector<double> diagonal;
-  for (size_t head = 0; head < heads; ++head) {
-    const std::vector<float>& matrix = matrices[layer * heads + head];
-    for (size_t d = 0; d < dim; ++d) diagonal.push_back(matrix[d * dim + d]);
-  }
-  const double most = *std::max_element(diagonal.begin(), diagonal.end());
-  if (most <= 0) return weights;
-  double log_sum = 0;
-  for (double& x : diagonal) {
-    x = std::max(x, kLeastShare * most);
-    log_sum += std::log(x);
-  }
-  const double mean = std::exp(log_sum / static_cast<double>(diagonal.size()));
-  for (size_t c = 0; c < weights.size(); ++c) {
-    weights[c] = static_cast<float>(std::sqrt(diagonal[c] / mean));
-  }
-  return weights;
 }
 
 }  // namespace kvcast::packager
