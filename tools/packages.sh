@@ -12,6 +12,7 @@ build_packages=(
   libeigen3-dev              # eigenvectors of calibration
   zlib1g-dev                 # DEFLATE of the evaluation's baseline
   libpcre2-dev               # the tokenizer's own regular expressions
+  libhtscodecs-dev libzstd-dev liblz4-dev  # public codecs beside ours in kvcast bench codec
   pkg-config
 )
 demo_packages=(python3)      # drives the demo's processes

@@ -1,5 +1,5 @@
-// Coding speed on synthetic symbols of known entropy, on one core: every implementation that runs
-// here beside public codecs and memcpy, medians of the same run.
+// Coding speed on synthetic data: every implementation that runs here beside public codecs and
+// memcpy, on one core and on two, and with every scope of transform.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -12,7 +12,7 @@ struct SyntheticBench {
   std::vector<double> bits = {0.5, 1, 1.5, 2.5, 4};  // entropy of the symbols
 };
 
-// Rows {operation, implementation, symbols_per_s, bytes_out_per_s, bits_per_symbol}.
+// Rows of bench_measure.h; each entropy, and the transforms, are rounds of their own.
 std::vector<nlohmann::json> synthetic_rows(const SyntheticBench& bench);
 
 }  // namespace kvcast::tools
