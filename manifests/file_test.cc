@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <thread>
 
+#include "manifests/file/temporary.h"
+#include "manifests/staged_file.h"
 #include "manifests/testing/golden.h"
 #include "manifests/testing/temp_folder.h"
 
@@ -62,6 +64,42 @@ TEST(File, OneOfTwoWritersWinsWhole) {
   one.join();
   other.join();
   EXPECT_EQ(files_in(folder.path()), 1u);
+}
+
+// Without a lock a file with a temporary's name was left by a process that is gone.
+TEST(File, WhatKilledWritersLeftIsRemovedAndWhatLivingOnesWriteIsNot) {
+  const TempFolder folder;
+  const std::string root = folder.path().string();
+  auto living = StagedFile::create(root);
+  ASSERT_TRUE(living.ok()) << living.error().message;
+  ASSERT_TRUE(living->write(0, as_bytes("half")).ok());
+  ASSERT_TRUE(write_file_atomically(folder / ".tmp-0123456789abcdef", as_bytes("left")).ok());
+  ASSERT_TRUE(write_file_atomically(folder / "other", as_bytes("stays")).ok());
+  EXPECT_EQ(files_in(folder.path()), 3u);
+  remove_abandoned(root);
+  EXPECT_EQ(files_in(folder.path()), 2u);
+  EXPECT_FALSE(fs::exists(folder / ".tmp-0123456789abcdef"));
+  ASSERT_TRUE(living->rename_to(folder / "done").ok());
+  EXPECT_EQ(as_text(*read_file(folder / "done", 100)), "half");
+  remove_abandoned(folder / "no such folder");
+}
+
+TEST(File, AWriterRemovesOnlyWhatWritersOfItsOwnPathLeft) {
+  const TempFolder folder;
+  {
+    // The names that writers of these two paths use, from ones that are caught in the act.
+    auto one = TemporaryFile::create(folder / "one");
+    auto two = TemporaryFile::create(folder / "two");
+    for (const auto& entry : fs::directory_iterator(folder.path())) {
+      fs::copy(entry.path(), entry.path().string() + "-copy");
+    }
+  }
+  ASSERT_EQ(files_in(folder.path()), 2u);
+  ASSERT_TRUE(write_file_atomically(folder / "one", as_bytes("x")).ok());
+  EXPECT_EQ(files_in(folder.path()), 2u);
+  ASSERT_TRUE(write_file_atomically(folder / "two", as_bytes("x")).ok());
+  EXPECT_EQ(files_in(folder.path()), 2u);
+  EXPECT_TRUE(fs::exists(folder / "one") && fs::exists(folder / "two"));
 }
 
 TEST(File, ReadingChecksLimitAndKind) {

@@ -82,6 +82,7 @@ class Packaging {
         store_(params.out, params.tenant, params.verify_existing) {}
 
   Result<PackReport> run() {
+    store_.remove_abandoned();
     if (Status chosen = choose(); !chosen.ok()) return chosen.error();
     if (Status encoded = encode(); !encoded.ok()) return encoded.error();
     if (Status written = write_manifest(); !written.ok()) return written.error();
@@ -184,9 +185,23 @@ class Packaging {
     if (stop_.stop_requested()) return Error{ErrorKind::kIo, "stopped: nothing was published"};
     report_.manifest_path =
         params_.out + "/" + manifests::manifest_path(params_.tenant, manifest.id);
-    if (adopt_existing()) return {};
-    report_.manifest_written = true;
-    return manifests::write_file_atomically(report_.manifest_path, std::as_bytes(std::span(text)));
+    const std::string folder = manifests::folder_of(report_.manifest_path);
+    if (Status made = store_.folders().make(folder); !made.ok()) return made;
+    if (!adopt_existing()) {
+      if (Status put = put_manifest(text); !put.ok()) return put;
+      report_.manifest_written = true;
+    }
+    return store_.folders().sync();
+  }
+
+  Status put_manifest(const std::string& text) {
+    auto file = store_.stage();
+    if (!file.ok()) return file.error();
+    if (Status written = file->write(0, std::as_bytes(std::span(text))); !written.ok()) {
+      return written;
+    }
+    if (Status synced = file->sync(); !synced.ok()) return synced;
+    return file->rename_to(report_.manifest_path);
   }
 
   // A manifest that differs in `created` at most stays as it is, so that repeating a run changes
@@ -206,12 +221,11 @@ class Packaging {
 
   Status write_prefix_entries() {
     uint64_t reported = 0;
-    auto count =
-        publish_prefix_entries(params_.out, params_.tenant, report_.manifest, hashes_,
-                               store_.folders(), [&](uint64_t done) {
-                                 advance(PackPhase::kPublishing, done - reported, hashes_.size());
-                                 reported = done;
-                               });
+    auto count = publish_prefix_entries(
+        params_.out, params_.tenant, report_.manifest, hashes_, store_, [&](uint64_t done) {
+          advance(PackPhase::kPublishing, done - reported, hashes_.size());
+          reported = done;
+        });
     if (!count.ok()) return count.error();
     report_.prefix_entries_written = count->written;
     report_.prefix_entries_reused = count->reused;

@@ -7,8 +7,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <system_error>
 #include <utility>
+
+#include "manifests/file.h"
 
 namespace kvcast::manifests {
 namespace {
@@ -29,11 +30,6 @@ Descriptor& Descriptor::operator=(Descriptor&& other) noexcept {
   return *this;
 }
 
-Error io_error(std::string_view path, std::string_view what, int error_number) {
-  return Error{ErrorKind::kIo, fmt::format("{}: cannot {}: {}", path, what,
-                                           std::generic_category().message(error_number))};
-}
-
 Result<OpenFile> open_regular_file(const std::string& path) {
   Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   if (!descriptor.is_open()) return io_error(path, "open", errno);
@@ -45,11 +41,10 @@ Result<OpenFile> open_regular_file(const std::string& path) {
   return OpenFile{std::move(descriptor), static_cast<uint64_t>(info.st_size)};
 }
 
-Status read_at(const Descriptor& file, uint64_t offset, std::span<std::byte> to,
-               std::string_view path) {
+Status read_at(int fd, uint64_t offset, std::span<std::byte> to, std::string_view path) {
   while (!to.empty()) {
-    const ssize_t got = ::pread(file.get(), to.data(), std::min(to.size(), kMaxBytesPerCall),
-                                static_cast<off_t>(offset));
+    const ssize_t got =
+        ::pread(fd, to.data(), std::min(to.size(), kMaxBytesPerCall), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return io_error(path, "read", errno);
     if (got == 0) {
@@ -63,13 +58,12 @@ Status read_at(const Descriptor& file, uint64_t offset, std::span<std::byte> to,
   return {};
 }
 
-Status write_at(const Descriptor& file, uint64_t offset, std::span<const std::byte> from,
-                std::string_view path) {
+Status write_at(int fd, uint64_t offset, std::span<const std::byte> from, std::string_view path) {
   while (!from.empty()) {
-    const ssize_t put = ::pwrite(file.get(), from.data(), std::min(from.size(), kMaxBytesPerCall),
+    const ssize_t put = ::pwrite(fd, from.data(), std::min(from.size(), kMaxBytesPerCall),
                                  static_cast<off_t>(offset));
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) return io_error(path, "write", errno);
+    if (put <= 0) return io_error(path, "write", put < 0 ? errno : ENOSPC);
     offset += static_cast<uint64_t>(put);
     from = from.subspan(static_cast<size_t>(put));
   }

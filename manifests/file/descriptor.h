@@ -35,13 +35,8 @@ struct OpenFile {
 Result<OpenFile> open_regular_file(const std::string& path);
 
 // All of `to` from `offset` on; a file that ends before is an error.
-Status read_at(const Descriptor& file, uint64_t offset, std::span<std::byte> to,
-               std::string_view path);
+Status read_at(int fd, uint64_t offset, std::span<std::byte> to, std::string_view path);
 // All of `from`. Any number of threads may write different ranges at once.
-Status write_at(const Descriptor& file, uint64_t offset, std::span<const std::byte> from,
-                std::string_view path);
-
-// "PATH: cannot WHAT: reason of `error_number`"
-Error io_error(std::string_view path, std::string_view what, int error_number);
+Status write_at(int fd, uint64_t offset, std::span<const std::byte> from, std::string_view path);
 
 }  // namespace kvcast::manifests

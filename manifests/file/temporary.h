@@ -3,30 +3,29 @@
 
 #include <string>
 
-#include "manifests/file/descriptor.h"
 #include "manifests/result.h"
+#include "manifests/staged_file.h"
 
 namespace kvcast::manifests {
 
-// One thread creates, commits and destroys; any number may write through descriptor() in between.
+// One thread creates, commits and destroys; any number may write through file() in between.
 class TemporaryFile {
  public:
-  // Beside `path`; folders are made as needed, and synced.
+  // Beside `path`; folders are made as needed, and synced. Removes what killed writers of the same
+  // path left. Messages name `path`.
   static Result<TemporaryFile> create(const std::string& path);
-  ~TemporaryFile();  // removes what was not committed
-  TemporaryFile(TemporaryFile&& other) noexcept;
-  TemporaryFile& operator=(TemporaryFile&& other) noexcept;
 
-  const Descriptor& descriptor() const { return descriptor_; }
+  const StagedFile& file() const { return file_; }
   const std::string& path() const { return path_; }  // the final one
 
   // Syncs the file, renames it over `path`, syncs the folder. Once.
   Status commit();
 
  private:
-  TemporaryFile() = default;
-  std::string path_, temporary_path_;  // the latter empty once there is nothing to remove
-  Descriptor descriptor_;
+  TemporaryFile(std::string path, StagedFile file)
+      : path_(std::move(path)), file_(std::move(file)) {}
+  std::string path_;
+  StagedFile file_;
 };
 
 }  // namespace kvcast::manifests

@@ -15,13 +15,13 @@ namespace {
 
 Result<SafetensorsHeader> read_header(const OpenFile& file, const std::string& path) {
   std::vector<std::byte> head(std::min<uint64_t>(file.bytes, 8));
-  if (Status read = read_at(file.descriptor, 0, head, path); !read.ok()) return read.error();
+  if (Status read = read_at(file.descriptor.get(), 0, head, path); !read.ok()) return read.error();
   if (head.size() == 8) {
     const auto header_bytes = load_le<uint64_t>(head, 0);
     if (header_bytes <= kMaxSafetensorsHeaderBytes && header_bytes <= file.bytes - 8) {
       head.resize(8 + header_bytes);
       const auto rest = std::span(head).subspan(8);
-      if (Status read = read_at(file.descriptor, 8, rest, path); !read.ok()) return read.error();
+      if (Status read = read_at(file.descriptor.get(), 8, rest, path); !read.ok()) return read.error();
     }
   }
   return parse_safetensors(head, file.bytes, path);
@@ -72,7 +72,7 @@ Status SafetensorsFile::read(const TensorInfo& tensor, uint64_t begin,
                  fmt::format("{}: {} bytes from byte {} of a tensor of {}: past its end", path_,
                              to.size(), begin, tensor.bytes)};
   }
-  return read_at(*descriptor_, tensor.offset + begin, to, path_);
+  return read_at(descriptor_->get(), tensor.offset + begin, to, path_);
 }
 
 }  // namespace kvcast::manifests

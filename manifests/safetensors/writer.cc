@@ -1,7 +1,5 @@
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -106,13 +104,9 @@ Result<SafetensorsWriter> SafetensorsWriter::create(
   Result<TemporaryFile> file = TemporaryFile::create(path);
   if (!file.ok()) return file.error();
   // The full length at once, so that what is never written reads as zeros.
-  if (::ftruncate(file->descriptor().get(), static_cast<off_t>(layout.file_bytes)) != 0) {
-    return io_error(path, fmt::format("grow to {} bytes", layout.file_bytes), errno);
-  }
+  if (Status grown = file->file().resize(layout.file_bytes); !grown.ok()) return grown.error();
   const auto head = std::as_bytes(std::span(layout.head));
-  if (Status written = write_at(file->descriptor(), 0, head, path); !written.ok()) {
-    return written.error();
-  }
+  if (Status written = file->file().write(0, head); !written.ok()) return written.error();
   auto state = std::make_unique<State>(State{std::move(*file), std::move(layout.ranges)});
   return SafetensorsWriter(std::move(state));
 }
@@ -133,7 +127,7 @@ Status SafetensorsWriter::write(size_t tensor, uint64_t begin, std::span<const s
                  fmt::format("{}: {} bytes from byte {} of tensor {}, of {} bytes: past its end",
                              file.path(), from.size(), begin, tensor, range.bytes)};
   }
-  return write_at(file.descriptor(), range.offset + begin, from, file.path());
+  return file.file().write(range.offset + begin, from);
 }
 
 Status SafetensorsWriter::commit() {

@@ -7,13 +7,15 @@
 #include "manifests/file.h"
 #include "manifests/layout.h"
 #include "manifests/prefix_hash.h"
-#include "packager/store/staged_file.h"
+#include "manifests/staged_file.h"
 
 namespace kvcast::packager {
 namespace {
 
 using manifests::Digest;
+using manifests::folder_of;
 using manifests::Result;
+using manifests::StagedFile;
 using manifests::Status;
 
 // Descriptors held at a time.
@@ -29,8 +31,8 @@ bool is_there(const std::string& path, const std::string& text) {
   return bytes.ok() && std::ranges::equal(*bytes, std::as_bytes(std::span(text)));
 }
 
-Result<StagedEntry> stage(std::string path, const std::string& text) {
-  Result<StagedFile> file = StagedFile::create(folder_of(path));
+Result<StagedEntry> stage(ObjectStore& store, std::string path, const std::string& text) {
+  Result<StagedFile> file = store.stage();
   if (!file.ok()) return file.error();
   if (Status written = file->write(0, std::as_bytes(std::span(text))); !written.ok()) {
     return written.error();
@@ -54,7 +56,7 @@ Status commit(std::vector<StagedEntry>& batch) {
 
 Result<PrefixEntryCount> publish_prefix_entries(
     const std::string& root, const std::string& tenant, const manifests::Manifest& manifest,
-    std::span<const Digest> hashes, Folders& folders,
+    std::span<const Digest> hashes, ObjectStore& store,
     const std::function<void(uint64_t done)>& on_entry) {
   PrefixEntryCount count;
   std::vector<StagedEntry> batch;
@@ -64,13 +66,12 @@ Result<PrefixEntryCount> publish_prefix_entries(
     const std::string text = manifests::write_prefix_entry({manifest.id, tokens, chunk});
     std::string path =
         root + "/" + manifests::prefix_path(tenant, manifest.model.weights, hashes[block]);
+    if (Status made = store.folders().make(folder_of(path)); !made.ok()) return made.error();
     if (is_there(path, text)) {
       ++count.reused;
       continue;
     }
-    if (Status made = folders.make(folder_of(path)); !made.ok()) return made.error();
-    folders.changed(folder_of(path));
-    auto staged = stage(std::move(path), text);
+    auto staged = stage(store, std::move(path), text);
     if (!staged.ok()) return staged.error();
     batch.push_back(std::move(*staged));
     ++count.written;
@@ -80,7 +81,7 @@ Result<PrefixEntryCount> publish_prefix_entries(
   }
   if (Status committed = commit(batch); !committed.ok()) return committed.error();
   on_entry(hashes.size());
-  if (Status synced = folders.sync(); !synced.ok()) return synced.error();
+  if (Status synced = store.folders().sync(); !synced.ok()) return synced.error();
   return count;
 }
 

@@ -10,7 +10,7 @@
 #include "manifests/digest.h"
 #include "manifests/manifest.h"
 #include "manifests/result.h"
-#include "packager/store/folders.h"
+#include "packager/store/object_store.h"
 
 namespace kvcast::packager {
 
@@ -18,12 +18,12 @@ struct PrefixEntryCount {
   uint64_t written = 0, reused = 0;
 };
 
-// One entry a hash, ascending, so that whichever are there after a crash are the first ones. All
-// are sent to the disk before the first is waited for. The manifest must be in place. Syncs
-// `folders`.
+// One entry a hash, ascending, so that whichever are there after a crash are the first ones. Some
+// hundred at a time are sent to the disk before the first is waited for. The manifest must be in
+// place, and synced. Syncs the store's folders.
 manifests::Result<PrefixEntryCount> publish_prefix_entries(
     const std::string& root, const std::string& tenant, const manifests::Manifest& manifest,
-    std::span<const manifests::Digest> hashes, Folders& folders,
+    std::span<const manifests::Digest> hashes, ObjectStore& store,
     const std::function<void(uint64_t done)>& on_entry);
 
 }  // namespace kvcast::packager

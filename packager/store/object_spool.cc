@@ -9,6 +9,7 @@ namespace kvcast::packager {
 namespace {
 
 using manifests::Result;
+using manifests::StagedFile;
 using manifests::Status;
 
 constexpr size_t kPieceBytes = 1 << 20;

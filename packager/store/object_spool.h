@@ -10,6 +10,7 @@
 #include "manifests/object.h"
 #include "manifests/object_head.h"
 #include "manifests/result.h"
+#include "manifests/staged_file.h"
 #include "packager/store/object_store.h"
 
 namespace kvcast::packager {
@@ -26,12 +27,12 @@ class ObjectSpool {
   manifests::Result<FinishedObject> finish() &&;
 
  private:
-  ObjectSpool(ObjectStore& store, const manifests::ObjectHeader& header, StagedFile file,
+  ObjectSpool(ObjectStore& store, const manifests::ObjectHeader& header, manifests::StagedFile file,
               size_t sections);
 
   ObjectStore* store_;
   manifests::ObjectHeader header_;
-  StagedFile file_;
+  manifests::StagedFile file_;
   size_t section_count_;
   uint64_t end_;  // of what is written
   std::vector<manifests::SectionSummary> sections_;

@@ -7,13 +7,16 @@
 #include <utility>
 #include <vector>
 
+#include "manifests/file.h"
 #include "manifests/layout.h"
 
 namespace kvcast::packager {
 namespace {
 
+using manifests::folder_of;
 using manifests::ObjectRef;
 using manifests::Result;
+using manifests::StagedFile;
 using manifests::Status;
 
 constexpr size_t kPieceBytes = 1 << 20;
@@ -34,17 +37,24 @@ manifests::Digest digest_of_file(const std::string& path) {
 ObjectStore::ObjectStore(std::string root, std::string tenant, bool verify_existing)
     : root_(std::move(root)), tenant_(std::move(tenant)), verify_existing_(verify_existing) {}
 
+std::string ObjectStore::folder() const {
+  return root_ + "/" + manifests::tenant_root(tenant_) + "o";
+}
+
+void ObjectStore::remove_abandoned() const {
+  manifests::remove_abandoned(folder());
+}
+
 Result<StagedFile> ObjectStore::stage() {
-  const std::string folder = root_ + "/" + manifests::tenant_root(tenant_) + "o";
-  if (Status made = folders_.make(folder); !made.ok()) return made.error();
-  return StagedFile::create(folder);
+  if (Status made = folders_.make(folder()); !made.ok()) return made.error();
+  return StagedFile::create(folder());
 }
 
 Result<bool> ObjectStore::exists(const std::string& path, const ObjectRef& object) const {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return false;
-    return io_error(path, "look for an object", errno);
+    return manifests::io_error(path, "look for an object", errno);
   }
   if (!S_ISREG(info.st_mode) || static_cast<uint64_t>(info.st_size) != object.bytes) return false;
   return !verify_existing_ || digest_of_file(path) == object.digest;

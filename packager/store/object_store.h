@@ -12,14 +12,14 @@
 #include "manifests/digest.h"
 #include "manifests/manifest.h"
 #include "manifests/result.h"
+#include "manifests/staged_file.h"
 #include "packager/store/folders.h"
-#include "packager/store/staged_file.h"
 
 namespace kvcast::packager {
 
 // A complete object under its temporary name.
 struct FinishedObject {
-  StagedFile file;
+  manifests::StagedFile file;
   manifests::ObjectRef object;
 };
 
@@ -27,8 +27,10 @@ class ObjectStore {
  public:
   ObjectStore(std::string root, std::string tenant, bool verify_existing);
 
-  // A temporary beside the objects.
-  manifests::Result<StagedFile> stage();
+  // Removes what killed runs left half written; living ones keep theirs.
+  void remove_abandoned() const;
+  // A temporary beside the objects: of whatever the tenant's folders are to hold.
+  manifests::Result<manifests::StagedFile> stage();
   // Syncs each and gives it its name; drops those that exist. All are on their way to the disk
   // before the first is waited for, so that the file system can commit them together.
   manifests::Status publish(std::vector<FinishedObject> objects);
@@ -39,6 +41,7 @@ class ObjectStore {
   uint64_t reused() const { return reused_; }
 
  private:
+  std::string folder() const;
   manifests::Result<bool> exists(const std::string& path, const manifests::ObjectRef& object) const;
 
   const std::string root_, tenant_;
