@@ -98,11 +98,12 @@ struct Manifest {
 // does not know the string has no decoder for the objects.
 std::string codec_string(const ModelIdentity& model);
 
-// JSON text, one line a chunk. Same manifest, same bytes. What read_manifest would refuse is the
-// caller's bug; strings that are not UTF-8 throw std::invalid_argument.
+// JSON text, one line a chunk, with a checksum. Same manifest, same bytes. What read_manifest would
+// refuse is the caller's bug; strings that are not UTF-8 throw std::invalid_argument.
 std::string write_manifest(const Manifest& manifest);
 
-// Errors name the JSON path, what was found and what was expected. Unknown keys are ignored; the
+// Errors name the JSON path, what was found and what was expected; a checksum that does not fit is
+// one. Unknown keys are ignored; the
 // reserved ones `signature` and `encryption` are refused when not null, since this version cannot
 // honour them.
 Result<Manifest> read_manifest(std::string_view json, std::string_view name);

@@ -74,9 +74,42 @@ TEST(Manifest, UtfEightAndEscapesRoundTrip) {
   EXPECT_THROW(write_manifest(manifest), std::invalid_argument);
 }
 
+TEST(Manifest, AChecksumIsCheckedWhateverTheBlanksAndMayBeLeftOut) {
+  std::string json = write_manifest(example_manifest());
+  json.insert(json.find("\"id\""), "  \"unknown\": [1, 2], ");
+  EXPECT_EQ(*read_manifest(json, "x"), example_manifest());
+  const size_t token = json.find("[100,101");
+  json[token + 3] = '1';
+  const auto damaged = read_manifest(json, "x");
+  ASSERT_FALSE(damaged.ok());
+  EXPECT_THAT(damaged.error().message, HasSubstr("x: checksum: found"));
+  const size_t begin = json.find("\"checksum\"");
+  const auto edited = read_manifest(json.erase(begin, json.find('\n', begin) - begin), "x");
+  ASSERT_TRUE(edited.ok()) << edited.error().message;
+  EXPECT_EQ(edited->text->tokens[0], 101u);
+}
+
+// Blanks, names of members that may be absent, members no reader knows: what is not found is
+// harmless.
+TEST(Manifest, EveryChangeOfAByteIsFoundOrChangesNothing) {
+  const std::string json = write_manifest(example_manifest());
+  size_t same = 0;
+  for (size_t at = 0; at < json.size(); ++at) {
+    for (int flip = 1; flip < 256; flip = flip < 8 ? flip + 1 : 2 * flip) {
+      std::string changed = json;
+      changed[at] = static_cast<char>(changed[at] ^ flip);
+      const auto manifest = read_manifest(changed, "x");
+      if (!manifest.ok()) continue;
+      ++same;
+      EXPECT_EQ(*manifest, example_manifest()) << at << " " << changed.substr(at, 20);
+    }
+  }
+  EXPECT_GT(same, 0u);
+}
+
 TEST(Manifest, OneLineAChunk) {
   const std::string json = write_manifest(sample_manifest(64, 4));
-  EXPECT_EQ(std::count(json.begin(), json.end(), '\n'), 17 + 1 + 64 + 1);
+  EXPECT_EQ(std::count(json.begin(), json.end(), '\n'), 18 + 1 + 64 + 1);
 }
 
 TEST(Manifest, GoldenFilesAndWorkedExample) {
@@ -87,6 +120,9 @@ TEST(Manifest, GoldenFilesAndWorkedExample) {
   EXPECT_EQ(*read_manifest(as_text(golden("manifest/example.json")), "x"), example_manifest());
   EXPECT_EQ(*read_manifest(as_text(golden("manifest/every_field.json")), "x"),
             sample_manifest(2, 4));
+  // As this version was written before it had checksums.
+  EXPECT_EQ(*read_manifest(as_text(golden("manifest/without_checksum.json")), "x"),
+            example_manifest());
 }
 
 // Digests dominate: 64 x 4 of them and 64 prefix hashes are 10 KiB that nothing can squeeze.

@@ -7,6 +7,7 @@
 #include "manifests/kv/rope.h"
 #include "manifests/layout.h"
 #include "manifests/manifest.h"
+#include "manifests/manifest/checksum.h"
 #include "manifests/manifest/fields.h"
 #include "manifests/object.h"
 #include "manifests/prefix_hash.h"
@@ -200,6 +201,14 @@ void read_root(const JsonNode& root, Manifest& manifest) {
   manifest.text = read_text(root, manifest.tokens);
   manifest.base_urls = read_base_urls(root.member("base_urls"));
   read_chunks(root.member("chunks"), manifest);
+  if (const auto checksum = root.optional_member("checksum"); checksum && root.is_good()) {
+    const std::string expected = manifest_checksum(manifest);
+    checksum->expect(checksum->string(0, 64) == expected,
+                     fmt::format("\"{}\", as the other members make it: the manifest is damaged, "
+                                 "fetch or pack it again (or was it edited? then leave this member "
+                                 "out)",
+                                 expected));
+  }
 }
 
 }  // namespace

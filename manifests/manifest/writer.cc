@@ -1,8 +1,12 @@
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "manifests/digest.h"
 #include "manifests/kv/rope.h"
 #include "manifests/manifest.h"
+#include "manifests/manifest/checksum.h"
 
 namespace kvcast::manifests {
 namespace {
@@ -83,7 +87,8 @@ class Lines {
   std::string text_;
 };
 
-std::string write(const Manifest& manifest) {
+// Without a checksum where that is empty.
+std::string write(const Manifest& manifest, const std::string& checksum) {
   Lines lines;
   lines.add("kvcast", 1);
   lines.add("id", manifest.id);
@@ -102,14 +107,20 @@ std::string write(const Manifest& manifest) {
   lines.add("base_urls", to_json(manifest.base_urls));
   lines.add("signature", nullptr);
   lines.add("encryption", nullptr);
+  if (!checksum.empty()) lines.add("checksum", checksum);
   return lines.finish(manifest.chunks);
 }
 
 }  // namespace
 
+std::string manifest_checksum(const Manifest& manifest) {
+  const std::string text = write(manifest, {});
+  return fmt::format("{:016x}", xxh3(std::as_bytes(std::span(text))));
+}
+
 std::string write_manifest(const Manifest& manifest) {
   try {
-    return write(manifest);
+    return write(manifest, manifest_checksum(manifest));
   } catch (const ordered_json::exception& error) {
     throw std::invalid_argument(std::string("write_manifest: ") + error.what());
   }
