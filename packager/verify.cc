@@ -8,7 +8,10 @@
 
 #include "kernels/plane.h"
 #include "manifests/file.h"
+#include "manifests/kv_file.h"
 #include "manifests/layout.h"
+#include "manifests/prefix_hash.h"
+#include "manifests/safetensors.h"
 #include "manifests/text.h"
 #include "packager/check/chunk_check.h"
 #include "packager/check/findings.h"
@@ -122,6 +125,20 @@ void verify_object(std::span<const std::byte> bytes, const std::string& name,
       return;
     }
   }
+}
+
+void verify_prefix_entry(std::string_view json, const std::string& name, VerifyReport& report) {
+  ++report.prefix_entries;
+  const auto entry = manifests::read_prefix_entry(json, name);
+  if (!entry.ok()) add_defect(report, name, entry.error().message);
+}
+
+void verify_kv_file(const std::string& path, VerifyReport& report) {
+  ++report.kv_files;
+  const auto file = manifests::SafetensorsFile::open(path);
+  if (!file.ok()) return add_defect(report, path, file.error().message);
+  const auto info = manifests::describe_kv_file(*file);
+  if (!info.ok()) add_defect(report, path, info.error().message);
 }
 
 Status verify_store(const std::string& root, const VerifyParams& params, VerifyReport& report) {

@@ -43,6 +43,7 @@ struct Defect {
 
 struct VerifyReport {
   uint64_t manifests = 0, objects = 0, object_bytes = 0, sections_decoded = 0, prefix_entries = 0;
+  uint64_t kv_files = 0;
   std::vector<Defect> defects;
   std::vector<std::string> unreferenced;  // files of objects that no manifest of the tenant names
 };
@@ -59,6 +60,12 @@ void verify_manifest(std::string_view json, const std::string& name, ObjectReade
 // can be decoded without other planes. `siblings`: where its profile may be; may be null.
 void verify_object(std::span<const std::byte> bytes, const std::string& name,
                    ObjectReader* siblings, VerifyReport& report);
+
+// A lone prefix entry: whether it can be read.
+void verify_prefix_entry(std::string_view json, const std::string& name, VerifyReport& report);
+
+// A KV cache before it is packed: header, shapes, metadata.
+void verify_kv_file(const std::string& path, VerifyReport& report);
 
 // All tenants below a store's root, or one tenant's root: manifests, their objects, prefix entries.
 // Error: the folder holds no manifest.

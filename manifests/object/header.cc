@@ -84,7 +84,7 @@ std::string load_frame(std::span<const std::byte> bytes, Frame& frame) {
   }
   frame.object_bytes = load_le<uint64_t>(bytes, 16);
   if (frame.object_bytes != bytes.size()) {
-    return fmt::format("{} bytes here, but the header says {}; fetch it again", bytes.size(),
+    return fmt::format("{} bytes here, but the header says {} at byte 16; fetch it again", bytes.size(),
                        frame.object_bytes);
   }
   if (frame.object_bytes > kMaxObjectBytes) {

@@ -61,6 +61,20 @@ void add_fault(const LoadedObject& object, size_t section, const kernels::Fault&
                          fault.what, fault.offset));
 }
 
+// Their size follows from the profile; a fault of the decoder would be the base's.
+bool check_sinks(const kernels::Codec& codec, uint32_t group, Side side, TokenRange tokens,
+                 DType dtype, const LoadedObject& base, size_t index, VerifyReport& report) {
+  const kernels::Profile& profile = codec.profile();
+  const size_t expected = size_t{profile.sinks_in(tokens)} * profile.section_width(group, side) *
+                          kernels::dtype_bytes(dtype);
+  const size_t found = base.view.sections[index].bytes.size();
+  if (found == expected) return true;
+  add_defect(report, base.file,
+             fmt::format("{}: {} bytes of sink tokens, expected {}", section_place(base, index),
+                         found, expected));
+  return false;
+}
+
 // Which plane is at fault: the first that cannot be decoded with those before it.
 size_t first_bad_plane(const kernels::Codec& codec, uint32_t group, Side side, TokenRange tokens,
                        DType dtype, std::span<const SectionBytes> planes, SectionBytes sinks,
@@ -105,6 +119,10 @@ void decode_planes(const kernels::Codec& codec, TokenRange tokens, DType dtype,
       }
       const SectionBytes sinks =
           with_sinks ? planes[0].view.sections[base_index + 1].bytes : SectionBytes{};
+      if (with_sinks &&
+          !check_sinks(codec, group, side, tokens, dtype, planes[0], base_index + 1, report)) {
+        return;
+      }
       const Scratch scratch(profile.geometry, side, layers, tokens.count, dtype);
       const kernels::Check decoded = kernels::decode_section(codec, group, side, tokens, dtype,
                                                              sections, sinks, scratch.views());

@@ -2,6 +2,7 @@
 #include <memory>
 #include <string>
 
+#include "manifests/prefix_hash.h"
 #include "packager/profile_object.h"
 #include "tools/commands/command.h"
 #include "tools/commands/inspect_profile.h"
@@ -29,6 +30,15 @@ Result<ordered_json> inspect_any_object(const StoredInput& input) {
   return json;
 }
 
+Result<ordered_json> inspect_prefix_entry(const StoredInput& input) {
+  const auto entry = manifests::read_prefix_entry(input.text(), input.name);
+  if (!entry.ok()) return entry.error();
+  return ordered_json{{"kind", "prefix entry"},
+                      {"presentation", entry->presentation},
+                      {"tokens", entry->tokens},
+                      {"chunk", entry->chunk}};
+}
+
 Result<ordered_json> inspect(const StoredInput& input) {
   switch (input.kind) {
     case StoredKind::kStore:
@@ -37,6 +47,8 @@ Result<ordered_json> inspect(const StoredInput& input) {
       return inspect_manifest(input.text(), input.name);
     case StoredKind::kObject:
       return inspect_any_object(input);
+    case StoredKind::kPrefixEntry:
+      return inspect_prefix_entry(input);
     case StoredKind::kKvFile:
       break;
   }

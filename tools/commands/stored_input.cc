@@ -27,12 +27,19 @@ bool is_url(const std::string& name) {
   return name.starts_with("http://") || name.starts_with("https://");
 }
 
-// By the first bytes; a safetensors file is a length and a JSON object.
+// By the first bytes, or where they are damaged by the name; a safetensors file is a length and a
+// JSON object.
 Result<StoredKind> kind_of(std::string_view head, const std::string& name) {
   if (head.starts_with(kObjectMagic)) return StoredKind::kObject;
   const size_t first = head.find_first_not_of(" \t\r\n");
-  if (first != std::string_view::npos && head[first] == '{') return StoredKind::kManifest;
+  if (first != std::string_view::npos && head[first] == '{') {
+    return head.find("\"presentation\"") == head.npos ? StoredKind::kManifest
+                                                      : StoredKind::kPrefixEntry;
+  }
   if (head.size() > 8 && head[8] == '{') return StoredKind::kKvFile;
+  if (name.ends_with(".kvo")) return StoredKind::kObject;
+  if (name.ends_with(".json")) return StoredKind::kManifest;
+  if (name.ends_with(".safetensors")) return StoredKind::kKvFile;
   return Error{
       ErrorKind::kCorrupt,
       fmt::format("{}: neither a manifest, an object, a safetensors file nor a store", name)};

@@ -1,5 +1,5 @@
-// What `inspect` and `verify` are pointed at: a store, a manifest, an object or a KV file, by path
-// or by URL (manifests and objects).
+// What `inspect` and `verify` are pointed at: a store, a manifest, an object, a prefix entry or a
+// KV file, by path or (all but stores and KV files) by URL.
 #pragma once
 
 #include <cstddef>
@@ -13,12 +13,12 @@
 
 namespace kvcast::tools {
 
-enum class StoredKind { kStore, kManifest, kObject, kKvFile };
+enum class StoredKind { kStore, kManifest, kObject, kPrefixEntry, kKvFile };
 
 struct StoredInput {
   StoredKind kind = StoredKind::kStore;
   std::string name;                                 // the path or URL
-  std::vector<std::byte> bytes;                     // manifests and objects
+  std::vector<std::byte> bytes;                     // of all but stores and KV files
   std::unique_ptr<packager::ObjectReader> objects;  // beside it; may be null for an object
 
   std::string_view text() const {

@@ -14,7 +14,6 @@
 namespace kvcast::tools {
 namespace {
 
-using manifests::Error;
 using manifests::ErrorKind;
 using packager::VerifyReport;
 
@@ -34,6 +33,7 @@ void print_json(const VerifyReport& found) {
                                        {"object_bytes", found.object_bytes},
                                        {"sections_decoded", found.sections_decoded},
                                        {"prefix_entries", found.prefix_entries},
+                                       {"kv_files", found.kv_files},
                                        {"defects", std::move(defects)},
                                        {"unreferenced", found.unreferenced}};
   std::printf("%s\n", json.dump().c_str());
@@ -66,13 +66,14 @@ manifests::Status verify(const StoredInput& input, const packager::VerifyParams&
     case StoredKind::kObject:
       packager::verify_object(input.bytes, input.name, input.objects.get(), found);
       return {};
+    case StoredKind::kPrefixEntry:
+      packager::verify_prefix_entry(input.text(), input.name, found);
+      return {};
     case StoredKind::kKvFile:
-      break;
+      packager::verify_kv_file(input.name, found);
+      return {};
   }
-  return Error{ErrorKind::kUsage,
-               fmt::format("{}: a KV file; only what was packed can be verified (`kvcast inspect` "
-                           "checks its shapes)",
-                           input.name)};
+  return {};
 }
 
 int run(const VerifyOptions& options) {
@@ -94,8 +95,9 @@ void add_verify_command(CLI::App& app, int& exit_code) {
       app.add_subcommand("verify", "Check that what is stored is whole and can be decoded");
   const auto options = std::make_shared<VerifyOptions>();
   command
-      ->add_option("input", options->input,
-                   "Path or URL of a manifest or an object, or path of a store")
+      ->add_option(
+          "input", options->input,
+          "Path or URL of a manifest, an object or a prefix entry, or path of a store or a KV file")
       ->required();
   command->add_option("--salt-file", options->salt_file,
                       "Salt it was packed with (else KVCAST_SALT)");
@@ -104,7 +106,7 @@ void add_verify_command(CLI::App& app, int& exit_code) {
       "Examples:\n"
       "  kvcast verify store\n"
       "  kvcast verify http://127.0.0.1:8080/t/public/m/ID.json\n"
-      "A line a defect. Exit code 1 when there are any.");
+      "A line a defect: the file, where in it, what was expected. Exit code 1 when there are any.");
   command->callback([options, &exit_code] { exit_code = run(*options); });
 }
 
