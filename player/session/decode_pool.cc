@@ -80,6 +80,7 @@ void DecodePool::submit(DecodeJob job) {
 
 std::vector<DecodeDone> DecodePool::collect() {
   const std::lock_guard lock(mutex_);
+  if (bug_) std::rethrow_exception(std::exchange(bug_, nullptr));
   return std::exchange(done_, {});
 }
 
@@ -92,9 +93,14 @@ void DecodePool::work(std::stop_token stop) {
     const DecodeJob job = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    DecodeDone done = run_decode(job);
-    lock.lock();
-    done_.push_back(std::move(done));
+    try {
+      DecodeDone done = run_decode(job);
+      lock.lock();
+      done_.push_back(std::move(done));
+    } catch (...) {  // memory has run out: for the session's thread to say
+      if (!lock.owns_lock()) lock.lock();
+      bug_ = std::current_exception();
+    }
     lock.unlock();
     wake_();
   }

@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -51,7 +52,7 @@ class DecodePool {
   DecodePool& operator=(const DecodePool&) = delete;
 
   void submit(DecodeJob job);
-  std::vector<DecodeDone> collect();
+  std::vector<DecodeDone> collect();  // throws what a job threw
 
  private:
   void work(std::stop_token stop);
@@ -60,6 +61,7 @@ class DecodePool {
   std::condition_variable_any ready_;
   std::deque<DecodeJob> waiting_;
   std::vector<DecodeDone> done_;
+  std::exception_ptr bug_;
   std::vector<std::jthread> threads_;  // last: joined first
 };
 

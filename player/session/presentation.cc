@@ -47,6 +47,26 @@ Result<manifests::Manifest> fetch_manifest(Link& link, const std::string& url,
   return cancelled();
 }
 
+// Whatever a prefix entry says: chunks of other tokens are not played.
+manifests::Status check_prefix(const manifests::Manifest& manifest, const std::string& url,
+                               uint64_t tokens, const Source& source) {
+  const auto hashes = manifests::prefix_hashes(source.seed, std::span(source.tokens).first(tokens));
+  const auto other = [&](const std::string& what) {
+    return Error{ErrorKind::kCorrupt,
+                 fmt::format("{}: a prefix entry of the store says that it holds these {} tokens, "
+                             "but {}: publish the presentation again",
+                             url, tokens, what)};
+  };
+  if (tokens > manifest.tokens) return other(fmt::format("it has {}", manifest.tokens));
+  for (size_t i = 0; i < manifest.chunks.size() && manifest.chunks[i].token_end <= tokens; ++i) {
+    const uint64_t blocks = manifest.chunks[i].token_end / manifests::kPrefixBlockTokens;
+    if (blocks > 0 && manifest.chunks[i].prefix_hash != hashes[blocks - 1]) {
+      return other(fmt::format("chunk {} has another prefix hash", i));
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
 Error cancelled() {
@@ -98,7 +118,7 @@ Result<std::optional<Presentation>> open_presentation(Downloader& downloader, Li
                                                       const PlayParams& params,
                                                       std::stop_token stop) {
   std::string url = source.manifest_url;
-  std::optional<uint64_t> limit = params.token_limit;
+  std::optional<uint64_t> limit = params.token_limit, found_tokens;
   if (url.empty()) {
     LookupParams lookup{source.store_url, source.tenant, source.seed};
     auto found = find_longest_prefix(downloader, lookup, source.tokens, stop);
@@ -108,12 +128,17 @@ Result<std::optional<Presentation>> open_presentation(Downloader& downloader, Li
       return std::optional<Presentation>();
     }
     url = (*found)->manifest_url;
+    found_tokens = (*found)->entry.tokens;
     limit = std::min(limit.value_or(source.tokens.size()), (*found)->entry.tokens);
     journal.note("lookup", {}, {}, "found " + url,
                  {{"tokens", static_cast<double>((*found)->entry.tokens)}});
   }
   auto manifest = fetch_manifest(link, url, stop);
   if (!manifest) return manifest.error();
+  if (found_tokens) {
+    auto ours = check_prefix(*manifest, url, *found_tokens, source);
+    if (!ours) return ours.error();
+  }
   auto presentation = check_presentation(std::move(*manifest), url, limit, params);
   if (!presentation) return presentation.error();
   if (presentation->chunks == 0) {

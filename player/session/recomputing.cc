@@ -82,6 +82,7 @@ void Recomputing::start(uint32_t chunk) {
 
 std::optional<Recomputing::Finished> Recomputing::collect() {
   const std::lock_guard lock(mutex_);
+  if (bug_) std::rethrow_exception(std::exchange(bug_, nullptr));
   std::optional<Finished> finished = std::exchange(finished_, std::nullopt);
   if (finished) {
     finished->chunk = *chunk_;
@@ -118,21 +119,31 @@ void Recomputing::work(std::stop_token end) {
     const RecomputeTask task = *std::exchange(task_, std::nullopt);
     const std::stop_token stop = stop_.get_token();
     lock.unlock();
-    const double begin_s = steady_s();
-    auto outcome = engine_->prefill(task, stop);
-    Finished finished;
-    if (outcome) {
-      finished.cancelled = outcome->cancelled;
-      finished.seconds = outcome->seconds;
-    } else {
-      finished.error = outcome.error();
-      finished.seconds = steady_s() - begin_s;
+    try {
+      Finished finished = prefill(task, stop);
+      lock.lock();
+      finished_ = std::move(finished);
+    } catch (...) {  // memory has run out, or the engine has a bug: for the session's thread to say
+      if (!lock.owns_lock()) lock.lock();
+      bug_ = std::current_exception();
     }
-    lock.lock();
-    finished_ = std::move(finished);
     lock.unlock();
     wake_();
   }
+}
+
+Recomputing::Finished Recomputing::prefill(const RecomputeTask& task, std::stop_token stop) {
+  const double begin_s = steady_s();
+  auto outcome = engine_->prefill(task, std::move(stop));
+  Finished finished;
+  if (outcome) {
+    finished.cancelled = outcome->cancelled;
+    finished.seconds = outcome->seconds;
+  } else {
+    finished.error = outcome.error();
+    finished.seconds = steady_s() - begin_s;
+  }
+  return finished;
 }
 
 }  // namespace kvcast::player

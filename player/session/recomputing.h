@@ -4,6 +4,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -45,11 +46,13 @@ class Recomputing {
 
   void start(uint32_t chunk);  // when idle; KV of all tokens before is in the sink
   void cancel() { stop_.request_stop(); }
-  std::optional<Finished> collect();  // then it is idle, and the staging area valid
+  // Then it is idle, and the staging area valid. Throws what the engine threw.
+  std::optional<Finished> collect();
   void commit(uint32_t chunk) const;  // staging area to sink
 
  private:
   void work(std::stop_token end);
+  Finished prefill(const RecomputeTask& task, std::stop_token stop);
   void stage(uint32_t chunk);
 
   Recompute* engine_;
@@ -69,7 +72,8 @@ class Recomputing {
   std::condition_variable_any ready_;
   std::optional<RecomputeTask> task_;  // handed to the thread
   std::optional<Finished> finished_;   // handed back
-  std::jthread thread_;                // last: joined first
+  std::exception_ptr bug_;
+  std::jthread thread_;  // last: joined first
 };
 
 }  // namespace kvcast::player
