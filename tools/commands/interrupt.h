@@ -7,6 +7,11 @@
 
 namespace kvcast::tools {
 
+// Libraries may start threads before main (OpenBLAS does). Until this is called, first thing in
+// main, SIGINT and SIGTERM are blocked, and such threads stay so: or they would take a signal that
+// a command waits for, and the process would end.
+void unblock_stop_signals();
+
 // While one exists, the signals ask `token()` to stop; a second one ends the process as usual.
 // Threads started after it inherit that they do not take the signals themselves.
 class InterruptWatch {

@@ -1,10 +1,16 @@
+#include <cerrno>
 #include <cstdio>
 #include <exception>
+#include <new>
+#include <system_error>
 
 #include "tools/commands/command.h"
 #include "tools/commands/implementation_option.h"
+#include "tools/commands/interrupt.h"
 
-int main(int argc, char** argv) {
+namespace {
+
+int run(int argc, char** argv) {
   CLI::App app(
       "kvcast streams LLM KV caches over HTTP: pack a cache into chunks at several quality levels, "
       "serve them as\n"
@@ -35,9 +41,28 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "kvcast: %s\n", error.what());
-    return 3;
   }
   return exit_code;
+}
+
+// What was printed must have got out, or the exit code would say that it had.
+int flush(int exit_code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+  std::fprintf(stderr, "kvcast: cannot write to the standard output: %s\n",
+               std::generic_category().message(errno).c_str());
+  return 3;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  kvcast::tools::unblock_stop_signals();
+  try {
+    return flush(run(argc, argv));
+  } catch (const std::bad_alloc&) {
+    std::fputs("kvcast: out of memory\n", stderr);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "kvcast: %s\n", error.what());
+  }
+  return 3;
 }
