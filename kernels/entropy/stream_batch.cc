@@ -7,7 +7,7 @@
 namespace kvcast::kernels {
 namespace {
 
-constexpr size_t kWindow = 16;  // streams considered together
+constexpr size_t kWindow = 64;  // streams considered together
 
 // A stream under way. Groups are coded from the last to the first.
 struct OpenStream {

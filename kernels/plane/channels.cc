@@ -12,16 +12,19 @@
 namespace kvcast::kernels {
 namespace {
 
+constexpr size_t kAheadInRow = 256;  // bytes
+
 bool is_bf16_or_f16(DType dtype) {
   return dtype == DType::kBf16 || dtype == DType::kF16;
 }
 
 // Some elements of one layer's channels, `tokens` tokens from `from` on, to columns.
 void load_columns(const ColumnKernels& kernels, DType dtype, const std::byte* from, size_t stride,
-                  size_t tokens, size_t channels, std::vector<uint16_t>& narrow, float* columns) {
+                  size_t tokens, size_t channels, size_t ahead, std::vector<uint16_t>& narrow,
+                  float* columns) {
   if (is_bf16_or_f16(dtype)) {
     narrow.resize(channels * kColumnTokens);
-    kernels.to_columns(from, stride, tokens, channels, narrow.data());
+    kernels.to_columns(from, stride, tokens, channels, ahead, narrow.data());
     (dtype == DType::kBf16 ? kernels.widen_bf16 : kernels.widen_f16)(narrow.data(), narrow.size(),
                                                                      columns);
     return;
@@ -112,7 +115,7 @@ class Storer {
     const auto rows = coefficients.subspan(size_t{first} * shape_.coefficients);
     kernels_.to_columns(reinterpret_cast<const std::byte*>(rows.data()),
                         shape_.coefficients * sizeof(uint16_t), count, shape_.coefficients,
-                        transform_.coefficients().data());
+                        kAheadInRow, transform_.coefficients().data());
     const uint32_t token = shape_.sinks + first;
     ropes_.move_to(token, count);
     const uint32_t dim = shape_.profile->geometry.dim(shape_.side);
@@ -190,7 +193,7 @@ class CoefficientLoader::Tiles {
     for (uint32_t channel = range.first_channel; channel < end;) {
       const uint32_t of_layer = shape_.channels - channel % shape_.channels;
       const uint32_t channels = std::min({unit(shape_), of_layer, end - channel});
-      finite &= load_channels(channel, channels, token, count);
+      finite &= load_channels(range, channel, channels, token, count);
       channel += channels;
     }
     if (!finite) return check_rows(shape_, dtype_, layers_, token, count);
@@ -210,14 +213,17 @@ class CoefficientLoader::Tiles {
 
  private:
   // False: some element is not finite.
-  bool load_channels(uint32_t channel, uint32_t channels, uint32_t token, uint32_t count) {
+  bool load_channels(const GroupRange& range, uint32_t channel, uint32_t channels, uint32_t token,
+                     uint32_t count) {
     const uint32_t layer = channel / shape_.channels;
     const TensorView& view = layers_[layer];
     float* const columns = transform_.channels().data() + size_t{channel} * kColumnTokens;
+    const bool whole_rows = range.channels == shape_.width;
+    const size_t ahead = whole_rows ? kAheadInRow : kColumnTokens * view.token_stride_bytes;
     load_columns(kernels_, dtype_,
                  view.data + token * view.token_stride_bytes +
                      channel % shape_.channels * dtype_bytes(dtype_),
-                 view.token_stride_bytes, count, channels, narrow_, columns);
+                 view.token_stride_bytes, count, channels, ahead, narrow_, columns);
     const bool finite = kernels_.all_finite(columns, channels * kColumnTokens);
     ropes_.undo(kernels_, layer, columns);
     transform_.normalise(channel, channels);

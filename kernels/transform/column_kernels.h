@@ -14,9 +14,10 @@ inline constexpr size_t kColumnTokens = 32;
 // Bit for bit the same on every implementation: no fused multiply-add.
 struct ColumnKernels {
   // 16-bit elements: rows of `channels`, `stride` bytes apart, to columns and back. `tokens` is 1
-  // to 32; the columns' further tokens are copies of the last one.
+  // to 32; the columns' further tokens are copies of the last one. What lies `ahead` bytes further
+  // on may be read soon.
   void (*to_columns)(const std::byte* rows, size_t stride, size_t tokens, size_t channels,
-                     uint16_t* columns);
+                     size_t ahead, uint16_t* columns);
   void (*to_rows)(const uint16_t* columns, size_t tokens, size_t channels, std::byte* rows,
                   size_t stride);
   void (*widen_bf16)(const uint16_t* from, size_t count, float* to);

@@ -27,7 +27,7 @@ TEST(ColumnKernels, RowsToColumnsAndBack) {
       std::vector<std::byte> rows(stride * (tokens - 1) + 2 * channels);
       for (std::byte& byte : rows) byte = static_cast<std::byte>(random());
       std::vector<uint16_t> columns(channels * kColumnTokens);
-      kernels.columns->to_columns(rows.data(), stride, tokens, channels, columns.data());
+      kernels.columns->to_columns(rows.data(), stride, tokens, channels, 0, columns.data());
       for (size_t i = 0; i < columns.size(); ++i) {
         const size_t token = std::min(i % kColumnTokens, tokens - 1);
         uint16_t element;

@@ -31,7 +31,7 @@ __m128i load(const void* from) {
 }
 
 void to_columns(const std::byte* rows, size_t stride, size_t tokens, size_t channels,
-                uint16_t* columns) {
+                size_t /*ahead*/, uint16_t* columns) {
   for (size_t t = 0; t < kColumnTokens; t += 8) {
     const std::byte* row[8];
     for (size_t i = 0; i < 8; ++i) row[i] = rows + (t + i < tokens ? t + i : tokens - 1) * stride;

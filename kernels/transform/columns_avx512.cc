@@ -57,9 +57,7 @@ __mmask32 first(size_t count) {
   return count < 32 ? (1u << count) - 1 : 0xFFFFFFFF;
 }
 
-constexpr size_t kAhead = 256;  // bytes
-
-void to_columns(const std::byte* rows, size_t stride, size_t tokens, size_t channels,
+void to_columns(const std::byte* rows, size_t stride, size_t tokens, size_t channels, size_t ahead,
                 uint16_t* columns) {
   for (size_t c = 0; c < channels; c += 32) {
     const __mmask32 there = first(channels - c);
@@ -67,7 +65,7 @@ void to_columns(const std::byte* rows, size_t stride, size_t tokens, size_t chan
         [&](size_t t) {
           const std::byte* const row = rows + (t < tokens ? t : tokens - 1) * stride;
           // 32 rows are more streams than hardware follows.
-          _mm_prefetch(reinterpret_cast<const char*>(row + 2 * c + kAhead), _MM_HINT_T0);
+          _mm_prefetch(reinterpret_cast<const char*>(row + 2 * c + ahead), _MM_HINT_T0);
           return _mm512_maskz_loadu_epi16(there, row + 2 * c);
         },
         [&](size_t i, __m512i column) {

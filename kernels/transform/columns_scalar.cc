@@ -6,7 +6,7 @@ namespace kvcast::kernels::scalar {
 namespace {
 
 void to_columns(const std::byte* rows, size_t stride, size_t tokens, size_t channels,
-                uint16_t* columns) {
+                size_t /*ahead*/, uint16_t* columns) {
   for (size_t t = 0; t < kColumnTokens; ++t) {
     const std::byte* const row = rows + std::min(t, tokens - 1) * stride;
     for (size_t c = 0; c < channels; ++c)
