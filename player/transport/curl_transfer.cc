@@ -84,7 +84,7 @@ bool CurlTransfer::begin(const CurlTransportParams& params) {
   easy_.reset(curl_easy_init());
   if (easy_ && set_options(params)) return true;
   TransferFailure failure;
-  failure.message = stopped_.value_or("libcurl could not make a handle");
+  failure.message = stopped_.value_or("libcurl could not make a handle: out of memory");
   push_failed(std::move(failure));
   return false;
 }
@@ -128,7 +128,7 @@ bool CurlTransfer::set_options(const CurlTransportParams& params) {
   set(CURLOPT_HEADERDATA, this);
   set(CURLOPT_WRITEFUNCTION, &CurlTransfer::on_body);
   set(CURLOPT_WRITEDATA, this);
-  return ok || stop("libcurl refused an option");
+  return ok || stop("libcurl refused an option: out of memory, or built without it");
 }
 
 size_t CurlTransfer::on_header(char* data, size_t size, size_t count, void* self) {
