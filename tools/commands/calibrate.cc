@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 
+#include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -27,7 +29,7 @@ using packager::TransformScope;
 
 struct CalibrateOptions {
   packager::CalibrateParams params;
-  std::string out, scope = "head", engine;
+  std::string out, scope = "head", engine, error_weights = "gradient", profile_limit;
   eval::MeasureParams measure;
   bool json = false;
 };
@@ -61,6 +63,33 @@ Status read_scope(const std::string& text, packager::CalibrateParams& params) {
   return {};
 }
 
+// "386000" or "3%", of the engine's model.safetensors.
+Status read_profile_limit(const std::string& text, const std::string& engine,
+                          packager::CalibrateParams& params) {
+  if (text.empty()) return {};
+  const auto wrong = [&](const char* what) {
+    return Error{ErrorKind::kUsage, fmt::format("--max-profile {}: {}", text, what)};
+  };
+  size_t read = 0;
+  double number = 0;
+  try {
+    number = std::stod(text, &read);
+  } catch (const std::exception&) {
+    return wrong("a number of bytes, or a percentage of the engine's weights");
+  }
+  if (!(number > 0) || number > 1e15) return wrong("must be above 0");
+  const std::string unit = text.substr(read);
+  if (!unit.empty() && unit != "%") return wrong("a number of bytes, or a percentage");
+  if (unit == "%") {
+    std::error_code failed;
+    const auto weights = std::filesystem::file_size(engine + "/model.safetensors", failed);
+    if (failed) return wrong("a percentage needs --engine, the folder of model.safetensors");
+    number *= static_cast<double>(weights) / 100;
+  }
+  params.max_profile_bytes = std::max(uint64_t{1}, static_cast<uint64_t>(number));
+  return {};
+}
+
 std::function<void(double)> progress_line(const char* what) {
   return [what, shown = -10](double done) mutable {
     const int percent = static_cast<int>(100 * done);
@@ -72,6 +101,10 @@ std::function<void(double)> progress_line(const char* what) {
 
 Result<Outcome> run_calibrate(CalibrateOptions& options) {
   if (Status scope = read_scope(options.scope, options.params); !scope.ok()) return scope.error();
+  if (Status limit = read_profile_limit(options.profile_limit, options.engine, options.params);
+      !limit.ok()) {
+    return limit.error();
+  }
   options.measure.inputs = options.params.inputs;
   std::optional<engine::Model> model;
   if (!options.engine.empty()) {
@@ -82,6 +115,12 @@ Result<Outcome> run_calibrate(CalibrateOptions& options) {
         eval::measure_sensitivity(*model, options.measure, progress_line("sensitivity"));
     if (!sensitivity.ok()) return sensitivity.error();
     options.params.sensitivity = std::move(*sensitivity);
+    if (options.error_weights == "gradient" && options.params.scope != TransformScope::kChannel) {
+      auto weights = eval::measure_error_weights(
+          *model, options.measure, options.params.sink_tokens, progress_line("error weights"));
+      if (!weights.ok()) return weights.error();
+      options.params.error_weights = std::move(*weights);
+    }
   }
   const InterruptWatch interrupt;
   auto calibrated =
@@ -101,13 +140,13 @@ Result<Outcome> run_calibrate(CalibrateOptions& options) {
 }
 
 // Over all sections, by their widths.
-double mean_bits(const CalibrateReport& report) {
-  double bits = 0, width = 0;
+double mean_over(const CalibrateReport& report, double CalibratedSection::*figure) {
+  double sum = 0, width = 0;
   for (const CalibratedSection& section : report.sections) {
-    bits += section.bits_per_element * section.width;
+    sum += section.*figure * section.width;
     width += section.width;
   }
-  return bits / width;
+  return sum / width;
 }
 
 nlohmann::ordered_json as_json(const CalibrateOptions& options, const Outcome& outcome) {
@@ -121,14 +160,19 @@ nlohmann::ordered_json as_json(const CalibrateOptions& options, const Outcome& o
   json["levels"] = report.profile.levels;
   json["step"] = options.params.step;
   json["classes"] = report.profile.classes.size();
-  json["bits_per_element"] = mean_bits(report);
+  json["bits_per_element"] = mean_over(report, &CalibratedSection::bits_per_element);
+  json["bound_bits_per_element"] = mean_over(report, &CalibratedSection::bound_bits_per_element);
+  json["coding_gain_db"] = mean_over(report, &CalibratedSection::coding_gain_db);
+  json["weight_gain_bits"] = mean_over(report, &CalibratedSection::weight_gain_bits);
   for (const CalibratedSection& section : report.sections) {
     json["sections"].push_back({{"group", section.group},
                                 {"side", section.side == Side::kKey ? "K" : "V"},
                                 {"width", section.width},
                                 {"coefficients", section.coefficients},
                                 {"coding_gain_db", section.coding_gain_db},
-                                {"bits_per_element", section.bits_per_element}});
+                                {"weight_gain_bits", section.weight_gain_bits},
+                                {"bits_per_element", section.bits_per_element},
+                                {"bound_bits_per_element", section.bound_bits_per_element}});
   }
   json["sensitivity"] = options.params.sensitivity;
   json["agreement"] = nlohmann::json::array();
@@ -144,14 +188,25 @@ void print_summary(const CalibrateOptions& options, const Outcome& outcome) {
   fmt::print("{}: {} bytes ({} of bases), {} tokens, {} classes\n", options.out,
              outcome.profile_bytes, report.basis_bytes, report.tokens,
              report.profile.classes.size());
-  fmt::print("{:>5} {:>4} {:>7} {:>7} {:>8} {:>10}\n", "group", "side", "width", "coded", "gain dB",
-             "bits/elem");
+  fmt::print("{:>5} {:>4} {:>7} {:>7} {:>8} {:>12} {:>10} {:>11}\n", "group", "side", "width",
+             "coded", "KLT dB", "weights bits", "bits/elem", "own tables");
   for (const CalibratedSection& section : report.sections) {
-    fmt::print("{:>5} {:>4} {:>7} {:>7} {:>8.2f} {:>10.3f}\n", section.group,
+    fmt::print("{:>5} {:>4} {:>7} {:>7} {:>8.2f} {:>12.2f} {:>10.3f} {:>11.3f}\n", section.group,
                section.side == Side::kKey ? "K" : "V", section.width, section.coefficients,
-               section.coding_gain_db, section.bits_per_element);
+               section.coding_gain_db, section.weight_gain_bits, section.bits_per_element,
+               section.bound_bits_per_element);
   }
-  fmt::print("finest level: {:.3f} bits an element on these caches\n", mean_bits(report));
+  fmt::print(
+      "finest level: {:.3f} bits an element on these caches; the transform gained {:.2f} dB "
+      "({:.2f} "
+      "bits), the error weights {:.2f} bits at equal cost; tables of its own for every coefficient "
+      "would save {:.3f} bits\n",
+      mean_over(report, &CalibratedSection::bits_per_element),
+      mean_over(report, &CalibratedSection::coding_gain_db),
+      mean_over(report, &CalibratedSection::coding_gain_db) / (20 * std::log10(2.0)),
+      mean_over(report, &CalibratedSection::weight_gain_bits),
+      mean_over(report, &CalibratedSection::bits_per_element) -
+          mean_over(report, &CalibratedSection::bound_bits_per_element));
   for (const kernels::AgreementPoint& point : report.profile.agreement) {
     fmt::print("distortion {:.5f}: top-1 agreement {:.4f}\n", point.distortion,
                point.top1_agreement);
@@ -180,11 +235,23 @@ void add_calibrate_command(CLI::App& app, int& exit_code) {
   command->add_option("--sink-tokens", params.sink_tokens, "First tokens kept exactly")
       ->capture_default_str();
   command
-      ->add_option("--max-basis-bytes", params.max_basis_bytes,
-                   "Leave out components of least variance to keep within (0: no limit)")
+      ->add_option(
+          "--together", params.together_layers,
+          "Layers that share a section, and become ready together; 0: as few as have 1,024 "
+          "channels")
       ->capture_default_str();
+  command->add_option(
+      "--max-profile", options->profile_limit,
+      "Leave out the faintest components to keep within this many bytes, or percent "
+      "of the engine's weights (3%)");
   command->add_option("--engine", options->engine,
-                      "Model folder: steps by measured sensitivity, and agreement of each level");
+                      "Model folder: steps by measured sensitivity, directions by gradients, and "
+                      "agreement of each level");
+  command
+      ->add_option("--error-weights", options->error_weights,
+                   "What errors cost by direction: gradient (of the engine), none")
+      ->check(CLI::IsMember({"gradient", "none"}))
+      ->capture_default_str();
   command
       ->add_option("--continuation", options->measure.continuation,
                    "Last tokens of each cache, which the engine is asked about")

@@ -33,4 +33,11 @@ void add_product(size_t rows, size_t columns, size_t inner, ConstRows a, ConstRo
   gemm(CblasNoTrans, rows, columns, inner, 1.0f, a, b, 1.0f, to);
 }
 
+void add_transposed_product(size_t rows, size_t columns, size_t inner, ConstRows a, ConstRows b,
+                            Rows to) {
+  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, as_int(rows), as_int(columns), as_int(inner),
+              1.0f, a.data, as_int(a.stride), b.data, as_int(b.stride), 1.0f, to.data,
+              as_int(to.stride));
+}
+
 }  // namespace kvcast::engine

@@ -1,5 +1,5 @@
-// Matrix products of the forward pass, through CBLAS. Matrices are fp32, row-major; strides are in
-// floats.
+// Matrix products of forward and backward passes, through CBLAS. Matrices are fp32, row-major;
+// strides are in floats.
 #pragma once
 
 #include <cstddef>
@@ -29,5 +29,9 @@ void multiply_transposed(size_t rows, size_t columns, size_t inner, float scale,
 
 // to[rows][columns] += a[rows][inner] * b[inner][columns]
 void add_product(size_t rows, size_t columns, size_t inner, ConstRows a, ConstRows b, Rows to);
+
+// to[rows][columns] += a[inner][rows]^T * b[inner][columns]
+void add_transposed_product(size_t rows, size_t columns, size_t inner, ConstRows a, ConstRows b,
+                            Rows to);
 
 }  // namespace kvcast::engine
