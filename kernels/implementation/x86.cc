@@ -4,6 +4,7 @@
 #include "kernels/implementation/encode_kernels.h"
 #include "kernels/implementation/transform_kernels.h"
 #include "kernels/implementation/vector_kernels.h"
+#include "kernels/transform/inverse_onednn.h"
 
 namespace kvcast::kernels {
 
@@ -73,8 +74,24 @@ std::vector<NamedTransformKernels> find_transform_kernels() {
   if (runs_here(Implementation::kAvx2)) found.push_back(kAvx2Transform);
   if (!runs_here(Implementation::kAvx512)) return found;
   found.push_back(kAvx512Transform);
-  if (__builtin_cpu_supports("avx512bf16")) found.push_back(kBf16Transform);
+  if (!__builtin_cpu_supports("avx512bf16")) return found;
+  found.push_back(kBf16Transform);
+  if (const onednn::Products* products = onednn::products())
+    found.push_back({"onednn", {&avx512::kColumnKernels, &products->kernels}});
   return found;
+}
+
+}  // namespace
+
+namespace {
+
+// The fastest of AVX-512's: with AMX for wide products, with arithmetic on bf16, or plain.
+const TransformKernels& avx512_transform_kernels() {
+  const bool amx = onednn::products() && onednn::products()->amx;
+  for (const auto& [name, kernels] : transform_kernels_here()) {
+    if (amx && kernels.inverse == &onednn::products()->kernels) return kernels;
+  }
+  return __builtin_cpu_supports("avx512bf16") ? kBf16Transform.kernels : kAvx512Transform.kernels;
 }
 
 }  // namespace
@@ -86,8 +103,7 @@ const TransformKernels& transform_kernels(Implementation implementation) {
     case Implementation::kAvx2:
       return kAvx2Transform.kernels;
     case Implementation::kAvx512:
-      return __builtin_cpu_supports("avx512bf16") ? kBf16Transform.kernels
-                                                  : kAvx512Transform.kernels;
+      return avx512_transform_kernels();
   }
   return kScalarTransform.kernels;
 }

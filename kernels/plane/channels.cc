@@ -108,7 +108,8 @@ class Storer {
         dtype_(dtype),
         layers_(layers),
         ropes_(shape, kernels.ropes),
-        transform_(*shape.codec, *kernels.transform->inverse) {}
+        transform_(*shape.codec, *kernels.transform->inverse,
+                   kernels.packed_bases.of(*shape.codec)) {}
 
   // Coded tokens [first, first + count).
   void store(uint32_t first, uint32_t count, std::span<const uint16_t> coefficients) {
@@ -152,7 +153,8 @@ class Storer {
 ChannelKernels::ChannelKernels(const Profile& profile, Implementation implementation)
     : transform(&transform_kernels(implementation)),
       ropes(profile.ropes.begin(), profile.ropes.end()),
-      bases(profile) {}
+      bases(profile),
+      packed_bases(profile, *transform->inverse) {}
 
 std::vector<GroupRange> group_ranges(const SectionShape& shape) {
   const SectionCodec& codec = *shape.codec;

@@ -14,16 +14,18 @@
 #include "kernels/rope.h"
 #include "kernels/transform/analysis_basis.h"
 #include "kernels/transform/column_kernels.h"
+#include "kernels/transform/packed_bases.h"
 
 namespace kvcast::kernels {
 
 // What this takes beside the section: kernels, the angles of every RoPE of the profile, which must
-// outlive it, and the bases that encoders use. Immutable.
+// outlive it, and the bases that encoders and decoders use. Immutable.
 struct ChannelKernels {
   ChannelKernels(const Profile& profile, Implementation implementation);
   const TransformKernels* transform;
   std::vector<RopeAngles> ropes;
   AnalysisBases bases;
+  PackedBases packed_bases;
 };
 
 // Channel groups whose coefficients come from some channels alone, so that the groups of a section

@@ -44,20 +44,19 @@ std::span<const float* const> ForwardTransform::coefficients() const {
   return coded_;
 }
 
-InverseTransform::InverseTransform(const SectionCodec& codec, const InverseKernels& kernels)
+InverseTransform::InverseTransform(const SectionCodec& codec, const InverseKernels& kernels,
+                                   std::span<const std::vector<float>> bases)
     : codec_(codec),
       kernels_(kernels),
+      bases_(bases),
       coefficients_(codec.order.size() * kColumnTokens),
       components_(codec.order.size()),
       channels_(codec.mean.size() * kColumnTokens) {
   for (size_t p = 0; p < codec.order.size(); ++p)
     components_[codec.order[p]] = coefficients_.data() + p * kColumnTokens;
   size_t largest_rank = 0;
-  for (const TransformBlock& block : codec.blocks) {
+  for (const TransformBlock& block : codec.blocks)
     largest_rank = std::max<size_t>(largest_rank, block.rank);
-    std::vector<float>& packed = bases_.emplace_back(packed_size(block.rank, block.width));
-    kernels.pack(block.basis.data(), block.rank, block.width, packed.data());
-  }
   scratch_.resize(scratch_size(largest_rank));
 }
 

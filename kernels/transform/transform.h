@@ -39,7 +39,9 @@ class ForwardTransform {
 // Coefficients bf16; channels with mean and scale applied, before RoPE is redone.
 class InverseTransform {
  public:
-  InverseTransform(const SectionCodec& codec, const InverseKernels& kernels);
+  // `bases`: kernels/transform/packed_bases.h, of these kernels; they must outlive it.
+  InverseTransform(const SectionCodec& codec, const InverseKernels& kernels,
+                   std::span<const std::vector<float>> bases);
 
   std::span<uint16_t> coefficients() { return coefficients_; }  // [C] columns to fill, coded order
   // The channels come in order, as many at a time as the blocks allow, so that they are still near
@@ -52,7 +54,7 @@ class InverseTransform {
  private:
   const SectionCodec& codec_;
   const InverseKernels& kernels_;
-  std::vector<std::vector<float>> bases_;  // [block], packed
+  std::span<const std::vector<float>> bases_;  // [block], packed
   std::vector<uint16_t> coefficients_;
   std::vector<const uint16_t*> components_;  // [C]
   std::vector<float> scratch_, channels_;

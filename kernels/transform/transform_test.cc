@@ -10,6 +10,7 @@
 #include "kernels/implementation/transform_kernels.h"
 #include "kernels/profile/random_profile.h"
 #include "kernels/transform/analysis_basis.h"
+#include "kernels/transform/packed_bases.h"
 
 namespace kvcast::kernels {
 namespace {
@@ -70,7 +71,8 @@ std::vector<float> inverse(const SectionCodec& codec, std::span<const uint16_t> 
   const size_t width = codec.mean.size(), coded = codec.order.size();
   const size_t tokens = coefficients.size() / coded;
   std::vector<float> channels(tokens * width);
-  InverseTransform transform(codec, kernels);
+  const auto bases = packed_bases(codec, kernels);
+  InverseTransform transform(codec, kernels, bases);
   for (size_t begin = 0; begin < tokens; begin += kColumnTokens) {
     const size_t count = std::min(kColumnTokens, tokens - begin);
     for (size_t i = 0; i < count * coded; ++i) {
@@ -163,6 +165,35 @@ TEST(Transform, InverseMatchesFp64) {
           ASSERT_NEAR(channels[t * width + i], expected,
                       1e-5 * (codec.scale[i] * magnitude + std::fabs(codec.mean[i])));
         }
+      }
+    }
+  }
+}
+
+// Wide enough for what is used for wide products alone; ranks odd, widths no multiple of a panel.
+TEST(Transform, WideInverseMatchesFp64) {
+  std::mt19937 random(61);
+  constexpr Geometry kWide{5, 1, 61, 1, 61};
+  for (const bool truncate : {false, true}) {
+    const SectionCodec codec = random_codec(random, kWide, kWide.layers, Side::kKey,
+                                            BlockKind::kWholeGroup, truncate, {0});
+    const size_t width = codec.mean.size(), coded = codec.order.size();
+    std::vector<uint16_t> coefficients;
+    for (const float y : random_values(random, 33 * coded)) coefficients.push_back(f32_to_bf16(y));
+    const auto rows = rows_of(codec);
+    for (const auto& [name, kernels] : transform_kernels_here()) {
+      const auto channels = inverse(codec, coefficients, *kernels.inverse);
+      for (size_t i = 0; i < channels.size(); ++i) {
+        const size_t t = i / width, c = i % width;
+        double u = 0, magnitude = 0;
+        for (size_t p = 0; p < coded; ++p) {
+          const double term = bf16_to_f32(coefficients[t * coded + p]) * rows[codec.order[p]][c];
+          u += term;
+          magnitude += std::fabs(term);
+        }
+        ASSERT_NEAR(channels[i], codec.scale[c] * u + codec.mean[c],
+                    1e-5 * (codec.scale[c] * magnitude + std::fabs(codec.mean[c])))
+            << name;
       }
     }
   }
