@@ -46,6 +46,12 @@ struct ChunkState {
   bool in_sink() const { return recomputed || decoded_level >= min_level; }
 };
 
+// What the link brought between two ends of transfers: seconds in which any was receiving.
+struct RateSample {
+  double bytes = 0, seconds = 0;
+  double bytes_per_s() const { return bytes / seconds; }
+};
+
 // Seconds count from the play request.
 struct Observation {
   double now_s = 0;
@@ -56,11 +62,13 @@ struct Observation {
   bool recompute_available = false;
   std::optional<uint32_t> recomputing;  // chunk
   double recompute_elapsed_s = 0;       // of that chunk
+  double engine_slack = 1.2;            // times its prediction that a recompute may take, as seen
   double rate_bytes_per_s = 0;          // 0: not known yet
   double ttfb_s = 0;
-  uint64_t in_flight_bytes = 0;  // still to come of the transfers under way
-  uint32_t free_transfers = 0;   // that may start now
-  uint32_t free_decodes = 0;     // chunks
+  std::vector<RateSample> history;  // of the link, the newest last; some tens at most
+  uint64_t in_flight_bytes = 0;     // still to come of the transfers under way
+  uint32_t free_transfers = 0;      // that may start now
+  uint32_t free_decodes = 0;        // chunks
   double gpu_seconds_price = 0;
   bool finish_early = false;
 };
@@ -80,7 +88,7 @@ struct Decode {
 };
 
 struct Choice {
-  std::vector<Fetch> start;  // in order; at most free_transfers
+  std::vector<Fetch> start;  // in order; beyond free_transfers they queue
   std::vector<Cancel> cancel;
   std::optional<uint32_t> recompute;  // the chunk to be recomputing; another one is cancelled
   std::string recompute_reason;
@@ -95,8 +103,22 @@ class Controller {
   virtual Choice decide(const Observation& seen) const = 0;
 };
 
-// "layered"; "fixed:<level>" (all planes up to a level, no more, no less); "text" (recompute only).
+// The default and, for comparison, what others do:
+//   layered            this page's policy
+//   layered-no-text    the same, recomputing only what the network cannot bring
+//   refetch            bases first, then whole chunks again at a higher level
+//   chance             levels that come in time with 95% probability; recomputes from the front
+//   robust-mpc         levels by the mean rate, less its worst recent error
+//   throughput         levels by the slower of two moving averages; abandons
+//   cachegen-paper     CacheGen's rule as published: the last chunk's rate
+//   cachegen-artifact  CacheGen's rule as in its code: an equal share of the SLO a chunk
+//   fixed:<level>      all planes up to a level, no more, no less
+//   text               recompute only
+// Those that choose levels chunk by chunk load a level's planes together, as one object would be.
 // An unknown name is an error that lists them.
 manifests::Result<std::unique_ptr<Controller>> make_controller(std::string_view name);
+
+// All names, fixed:0 for its kind. For help and for "all of them".
+std::vector<std::string_view> controller_names();
 
 }  // namespace kvcast::player

@@ -44,6 +44,18 @@ class RecomputeEstimator {
   bool has_prior_ = false;
 };
 
+// How much longer than predicted a recompute may take, from how predictions turned out: 1 and a
+// standard deviation of their ratio, the doubt of few samples added.
+class EngineSlack {
+ public:
+  void add(double predicted_s, double actual_s);
+  double value() const;
+
+ private:
+  double above_ = 0, weight_ = 0;  // squares of what came late, newer ones heavier
+  uint32_t samples_ = 0;
+};
+
 // When KV must stop changing: the deadline, less the suffix prefill, less decoding what is in hand
 // and not decoded, less a margin for what the estimates miss.
 double freeze_time(double deadline_s, double suffix_prefill_s, double pending_decode_s);

@@ -53,6 +53,25 @@ TEST(RecomputeCost, KnowsHowFarOffTheEnginesOwnNumbersAre) {
   EXPECT_NEAR(cost.slowdown(), 3, 1e-9);
 }
 
+TEST(EngineSlack, ShrinksWithSamplesAndGrowsWithWhatCameLate) {
+  EngineSlack slack;
+  const double doubtful = slack.value();
+  EXPECT_GT(doubtful, 1.1);
+  for (int i = 0; i < 10; ++i) slack.add(0.1, 0.1);
+  const double sure = slack.value();
+  EXPECT_LT(sure, 1.05);
+  EXPECT_GT(sure, 1);
+  EngineSlack fast;
+  for (int i = 0; i < 10; ++i) fast.add(0.1, 0.05);
+  EXPECT_DOUBLE_EQ(fast.value(), sure) << "an engine that is early is no promise";
+  slack.add(0.1, 0.15);
+  EXPECT_GT(slack.value(), 1.1);
+  for (int i = 0; i < 40; ++i) slack.add(0.1, 0.1);
+  EXPECT_LT(slack.value(), 1.05) << "forgiven";
+  slack.add(0, 1);  // nothing was predicted
+  EXPECT_LT(slack.value(), 1.05);
+}
+
 TEST(Freeze, LeavesTimeForTheTail) {
   EXPECT_LT(freeze_time(1.0, 0, 0), 1.0);
   EXPECT_LT(freeze_time(10.0, 1.0, 1.0), freeze_time(10.0, 0, 0) - 2);

@@ -8,8 +8,7 @@
 namespace kvcast::player {
 namespace {
 
-constexpr double kSlack = 1.1;        // of predicted recompute times, when others rely on them
-constexpr double kStartSlack = 1.05;  // a start must fit better than a continuation: no flapping
+constexpr double kStartSlack = 1.02;  // a start must fit better than a continuation: no flapping
 constexpr double kNetworkSlack =
     1.25;                             // the network must beat the freeze by, for the engine to rest
 constexpr double kLeastShare = 0.05;  // an overdue recompute is taken to need this share still
@@ -69,7 +68,7 @@ bool Front::should_jump(uint32_t hole) const {
   }
   if (seen_.recomputing == hole) return true;
   double finish_s = seen_.now_s;
-  for (uint32_t c = front_; c <= hole; ++c) finish_s += kSlack * remaining_s(c);
+  for (uint32_t c = front_; c <= hole; ++c) finish_s += seen_.engine_slack * remaining_s(c);
   if (finish_s <= seen_.freeze_s) return false;
   if (!seen_.chunks[hole].network_can()) return true;
   return seen_.rate_bytes_per_s > 0 && missing_arrival_s() > seen_.now_s + remaining_s(hole);
@@ -101,7 +100,7 @@ void Front::choose(Choice& choice) {
   for (uint32_t c = front_; c < count && worth(c); ++c) {
     ahead_s += remaining_s(c);
     finish_s_[c] = ahead_s;
-    if (reach_ == c && kSlack * ahead_s <= left_s) ++reach_;
+    if (reach_ == c && seen_.engine_slack * ahead_s <= left_s) ++reach_;
   }
 }
 

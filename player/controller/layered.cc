@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
+#include <optional>
+#include <vector>
 
 #include "player/controller/front.h"
+#include "player/controller/knapsack.h"
 #include "player/controller/plan.h"
 
 namespace kvcast::player {
@@ -14,23 +18,36 @@ namespace {
 // under way still take: they share the link.
 constexpr double kOvertaken = 0.7;
 
-// A base may wait for recomputation that would be in time even if it took this much longer, as long
-// as the link could bring all that wait in this share of the time left: then either may fail. Bytes
-// that would be recomputed over go to upgrades instead.
-constexpr double kWaitSlack = 2.0;
+// The engine may yet turn out to be so much slower. What it would then not reach in time may wait
+// for it only while the link could bring it in this share of the time left.
+constexpr double kDoubt = 1.5;
 constexpr double kInsuredShare = 0.5;
 
 // Upgrades make room when missing bases need more than this share of the time left.
 constexpr double kHurryShare = 0.5;
 
+// A chunk is far from the engine when that would take so many times what the link would.
+constexpr double kFarAway = 2;
+constexpr double kTick_s = 0.005;  // decisions are as far apart when nothing happens
+
+// So many upgrades at once, or as many as bridge the wait for the next one's first byte: what is
+// half done at the freeze is lost.
+constexpr size_t kLeastUpgrades = 2;
+constexpr double kBridgedWaits = 2;
+
 class LayeredPlan {
  public:
-  explicit LayeredPlan(const Observation& seen) : seen_(seen), front_(seen) {}
+  LayeredPlan(const Observation& seen, bool text) : seen_(seen), text_(text), front_(seen) {}
 
   Choice make() {
-    front_.choose(choice_);
+    if (text_) {
+      front_.choose(choice_);
+    } else if (const auto hole = recomputable_hole(seen_)) {
+      choice_.recompute = hole;
+      choice_.recompute_reason = "the network cannot bring it";
+    }
     const bool in_hurry = hurry();
-    cancel_overtaken(in_hurry);
+    cancel_needless(in_hurry);
     const bool bases_started = fetch_missing();
     const bool time_left = seen_.now_s < seen_.freeze_s && !in_hurry && !seen_.finish_early;
     if (bases_started && time_left) upgrade();
@@ -40,6 +57,8 @@ class LayeredPlan {
   }
 
  private:
+  double left_s() const { return seen_.freeze_s - seen_.now_s; }
+
   double arrival_s(uint64_t bytes) const {
     if (seen_.rate_bytes_per_s <= 0) return seen_.now_s;
     const double ahead = static_cast<double>(seen_.in_flight_bytes + started_bytes_ + bytes);
@@ -53,38 +72,32 @@ class LayeredPlan {
 
   bool room() const { return choice_.start.size() < seen_.free_transfers; }
 
-  void cancel_planes(uint32_t c, uint32_t planes, const char* reason) {
-    for (uint32_t plane = 0; planes >> plane != 0; ++plane) {
-      if ((planes >> plane & 1) != 0) choice_.cancel.push_back({c, plane, reason});
-    }
-  }
-
   static uint32_t floor_planes(const ChunkState& chunk) { return (2u << chunk.min_level) - 1; }
 
-  // Of the planes that a chunk cannot do without, and that are neither here nor under way.
-  static uint64_t missing_bytes(const ChunkState& chunk) {
-    uint64_t bytes = 0;
+  // Of the planes that a chunk cannot do without, and that are not in `here`.
+  static double missing_bytes(const ChunkState& chunk, uint32_t here) {
+    double bytes = 0;
     for (int n = 0; n <= chunk.min_level && chunk.network_can(); ++n) {
-      if (((chunk.held | chunk.fetching) >> n & 1) == 0) bytes += chunk.ladder[n].bytes;
+      if ((here >> n & 1) == 0) bytes += static_cast<double>(chunk.ladder[n].bytes);
     }
     return bytes;
   }
 
-  // Recomputation will be there, and with time to spare.
-  bool engine_in_time(uint32_t c) const {
-    return kWaitSlack * front_.finish_s(c) <= seen_.freeze_s - seen_.now_s;
+  bool engine_in_time(uint32_t c, double slack) const {
+    return slack * front_.finish_s(c) <= left_s();
   }
 
-  // Chunks before it leave their bases to recomputation for now.
+  // Chunks before it leave their bases to recomputation.
   uint32_t first_that_cannot_wait() const {
-    const double left_s = seen_.freeze_s - seen_.now_s;
+    if (seen_.finish_early) return 0;
+    const double doubt = std::max(kDoubt, seen_.engine_slack);
     double bytes = static_cast<double>(seen_.in_flight_bytes);
     uint32_t c = 0;
     for (; c < seen_.chunks.size(); ++c) {
-      if (seen_.chunks[c].recomputed) continue;
-      bytes += static_cast<double>(missing_bytes(seen_.chunks[c]));
-      if (!engine_in_time(c)) break;
-      if (bytes > kInsuredShare * left_s * seen_.rate_bytes_per_s) break;
+      if (seen_.chunks[c].recomputed || engine_in_time(c, doubt)) continue;
+      if (!engine_in_time(c, seen_.engine_slack)) break;
+      bytes += missing_bytes(seen_.chunks[c], seen_.chunks[c].held | seen_.chunks[c].fetching);
+      if (bytes > kInsuredShare * left_s() * seen_.rate_bytes_per_s) break;
     }
     return c;
   }
@@ -92,35 +105,50 @@ class LayeredPlan {
   // Whether bases that are missing, and that recomputation will not reach, leave the link no time
   // for anything else.
   bool hurry() const {
-    uint64_t bytes = 0;
+    double bytes = 0;
     for (uint32_t c = front_.reach(); c < seen_.chunks.size(); ++c) {
       const ChunkState& chunk = seen_.chunks[c];
-      if (chunk.in_hand() || !chunk.network_can()) continue;
-      for (int n = 0; n <= chunk.min_level; ++n) {
-        if ((chunk.held >> n & 1) == 0) bytes += chunk.ladder[n].bytes;
-      }
+      if (!chunk.in_hand()) bytes += missing_bytes(chunk, chunk.held);
     }
-    const double left_s = seen_.freeze_s - seen_.now_s;
-    return bytes > 0 && static_cast<double>(bytes) > kHurryShare * left_s * seen_.rate_bytes_per_s;
+    return bytes > 0 && bytes > kHurryShare * left_s() * seen_.rate_bytes_per_s;
   }
 
-  void cancel_overtaken(bool in_hurry) {
+  void cancel_needless(bool in_hurry) {
+    cancel_recomputed(seen_, choice_);
     const double rate = seen_.rate_bytes_per_s;
     const double all_here_s = rate > 0 ? static_cast<double>(seen_.in_flight_bytes) / rate : 0;
     for (uint32_t c = 0; c < seen_.chunks.size(); ++c) {
       const ChunkState& chunk = seen_.chunks[c];
-      if (chunk.recomputed) {
-        cancel_planes(c, chunk.fetching, "recomputed meanwhile");
-      } else if (!chunk.in_hand() && engine_in_time(c) &&
-                 front_.finish_s(c) < kOvertaken * all_here_s) {
-        cancel_planes(c, chunk.fetching, "recomputation is sooner");
+      if (chunk.recomputed) continue;
+      if (!chunk.in_hand() && engine_in_time(c, seen_.engine_slack) &&
+          front_.finish_s(c) < kOvertaken * all_here_s) {
+        cancel_planes(c, chunk.fetching, "recomputation is sooner", choice_);
       } else if (in_hurry) {
-        cancel_planes(c, chunk.fetching & ~floor_planes(chunk), "makes room for missing bases");
+        cancel_planes(c, chunk.fetching & ~floor_planes(chunk), "makes room for missing bases",
+                      choice_);
       }
     }
   }
 
-  // From the back to where recomputation will be sooner. True when none is left to start.
+  // The engine is so far from a chunk that the link will have to bring it, whatever it does first.
+  bool surely_needed(uint32_t c) const {
+    const auto bytes = static_cast<uint64_t>(missing_bytes(seen_.chunks[c], 0));
+    return front_.finish_s(c) >= kFarAway * (arrival_s(bytes) - seen_.now_s);
+  }
+
+  // The next request's first byte would come after what is under way.
+  bool pipe_runs_dry() const {
+    const double under_way = static_cast<double>(seen_.in_flight_bytes + started_bytes_);
+    return under_way <= seen_.rate_bytes_per_s * (seen_.ttfb_s + kTick_s);
+  }
+
+  // Where the engine may come first, one base after the other: several at once would all be half
+  // done when it does.
+  bool may_start(uint32_t c) const {
+    return seen_.rate_bytes_per_s <= 0 || pipe_runs_dry() || surely_needed(c);
+  }
+
+  // From the back. True when none is left to start.
   bool fetch_missing() {
     const uint32_t first = first_that_cannot_wait();
     for (auto c = static_cast<uint32_t>(seen_.chunks.size()); c-- > first;) {
@@ -129,77 +157,65 @@ class LayeredPlan {
       const uint32_t missing = floor_planes(chunk) & ~(chunk.held | chunk.fetching);
       for (uint32_t plane = 0; missing >> plane != 0; ++plane) {
         if ((missing >> plane & 1) == 0) continue;
-        const double arrival = arrival_s(chunk.ladder[plane].bytes);
-        const bool known = seen_.rate_bytes_per_s > 0;
-        const bool engine_sooner = front_.finish_s(c) < arrival - seen_.now_s;
-        const bool hedge = arrival <= seen_.freeze_s && !engine_in_time(c);
-        if (known ? engine_sooner && !hedge : choice_.recompute == c) continue;
-        if (!room()) return false;
+        if (!room() || !may_start(c)) return false;
+        const uint64_t bytes = chunk.ladder[plane].bytes;
         start(c, plane, true,
               fmt::format("missing, from the back: {} bytes by {:.0f} ms at {:.3g} MB/s, freeze "
                           "at {:.0f} ms",
-                          chunk.ladder[plane].bytes, arrival * 1e3, seen_.rate_bytes_per_s / 1e6,
+                          bytes, arrival_s(bytes) * 1e3, seen_.rate_bytes_per_s / 1e6,
                           seen_.freeze_s * 1e3));
       }
     }
     return true;
   }
 
-  struct Upgrade {
-    uint32_t chunk = 0, plane = 0;
-    double quality_per_byte = 0;
-  };
-
-  // The steepest way up from what is coming: its first plane, at the slope of the whole way.
-  std::optional<Upgrade> steepest(uint32_t c, int coming) const {
-    const ChunkState& chunk = seen_.chunks[c];
-    std::optional<Upgrade> best;
-    const double from = chunk.ladder[coming].quality;
-    uint64_t bytes = 0;
-    for (int n = coming + 1; n <= chunk.max_level; ++n) {
-      bytes += chunk.ladder[n].bytes;
-      const double gain = (chunk.ladder[n].quality - from) * static_cast<double>(chunk.tokens);
-      const double slope = gain / static_cast<double>(std::max<uint64_t>(bytes, 1));
-      if (slope > (best ? best->quality_per_byte : 0)) {
-        best = Upgrade{c, static_cast<uint32_t>(coming + 1), slope};
-      }
+  // Upgrades share the link with no base that is still needed.
+  bool pipe_full() const {
+    size_t running = choice_.start.size();
+    bool bases = std::any_of(choice_.start.begin(), choice_.start.end(),
+                             [](const Fetch& fetch) { return fetch.urgent; });
+    for (const ChunkState& chunk : seen_.chunks) {
+      running += std::popcount(chunk.fetching);
+      bases = bases || (chunk.fetching != 0 && !chunk.in_hand());
     }
-    return best;
+    if (bases) return !pipe_runs_dry();
+    const double bridged = kBridgedWaits * seen_.ttfb_s * seen_.rate_bytes_per_s;
+    return running >= kLeastUpgrades &&
+           static_cast<double>(seen_.in_flight_bytes + started_bytes_) > bridged;
   }
 
-  bool in_time(const Upgrade& way) const {
-    const Rung& rung = seen_.chunks[way.chunk].ladder[way.plane];
+  bool in_time(uint32_t c, int plane) const {
+    const Rung& rung = seen_.chunks[c].ladder[plane];
     return arrival_s(rung.bytes) + rung.decode_s <= seen_.freeze_s;
   }
 
+  // In order of quality per byte, of the chunks that recomputation will not reach.
   void upgrade() {
-    std::vector<int> coming(seen_.chunks.size(), -1);
-    for (uint32_t c = front_.reach(); c < coming.size(); ++c) {
+    std::vector<std::optional<WayUp>> ways(seen_.chunks.size());
+    for (uint32_t c = front_.reach(); c < ways.size(); ++c) {
       const ChunkState& chunk = seen_.chunks[c];
-      const int level = chunk.coming_level();
-      if (!chunk.recomputed && choice_.recompute != c && level >= chunk.min_level) {
-        coming[c] = level;
+      if (chunk.recomputed || choice_.recompute == c) continue;
+      if (chunk.coming_level() >= chunk.min_level) {
+        ways[c] = steepest_way_up(chunk, chunk.coming_level());
       }
     }
-    while (room()) {
-      std::optional<Upgrade> best;
-      for (uint32_t c = 0; c < coming.size(); ++c) {
-        if (coming[c] < 0) continue;
-        const std::optional<Upgrade> way = steepest(c, coming[c]);
-        if (way && (!best || way->quality_per_byte > best->quality_per_byte) && in_time(*way)) {
-          best = way;
-        }
+    while (room() && !pipe_full()) {
+      std::optional<uint32_t> best;
+      for (uint32_t c = front_.reach(); c < ways.size(); ++c) {
+        if (!ways[c] || !in_time(c, ways[c]->level)) continue;
+        if (!best || ways[c]->gain_per_byte > ways[*best]->gain_per_byte) best = c;
       }
       if (!best) return;
-      const Rung& rung = seen_.chunks[best->chunk].ladder[best->plane];
+      const WayUp way = *ways[*best];
+      const Rung& rung = seen_.chunks[*best].ladder[way.level];
       const double arrival = arrival_s(rung.bytes);
       start(
-          best->chunk, best->plane, false,
+          *best, static_cast<uint32_t>(way.level), false,
           fmt::format("upgrade to quality {:.4f}, {:.3g} token-quality/MB: {} bytes by {:.0f} ms, "
                       "freeze at {:.0f} ms",
-                      rung.quality, best->quality_per_byte * 1e6, rung.bytes, arrival * 1e3,
+                      rung.quality, way.gain_per_byte * 1e6, rung.bytes, arrival * 1e3,
                       seen_.freeze_s * 1e3));
-      coming[best->chunk] = static_cast<int>(best->plane);
+      ways[*best] = steepest_way_up(seen_.chunks[*best], way.level);
     }
   }
 
@@ -226,6 +242,7 @@ class LayeredPlan {
   }
 
   const Observation& seen_;
+  const bool text_;
   Front front_;
   Choice choice_;
   uint64_t started_bytes_ = 0;
@@ -234,7 +251,7 @@ class LayeredPlan {
 }  // namespace
 
 Choice LayeredController::decide(const Observation& seen) const {
-  if (!seen.frozen) return LayeredPlan(seen).make();
+  if (!seen.frozen) return LayeredPlan(seen, text_).make();
   Choice choice;
   decode_what_is_here(seen, choice);
   return choice;

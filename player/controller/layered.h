@@ -7,7 +7,12 @@ namespace kvcast::player {
 
 class LayeredController final : public Controller {
  public:
+  // Without text only what the network cannot bring is recomputed.
+  explicit LayeredController(bool text) : text_(text) {}
   Choice decide(const Observation& seen) const override;
+
+ private:
+  bool text_;
 };
 
 }  // namespace kvcast::player

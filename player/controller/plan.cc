@@ -53,6 +53,19 @@ std::optional<uint32_t> recomputable_hole(const Observation& seen) {
   return std::nullopt;
 }
 
+void cancel_planes(uint32_t chunk, uint32_t planes, const char* reason, Choice& choice) {
+  for (uint32_t plane = 0; planes >> plane != 0; ++plane) {
+    if ((planes >> plane & 1) != 0) choice.cancel.push_back({chunk, plane, reason});
+  }
+}
+
+void cancel_recomputed(const Observation& seen, Choice& choice) {
+  for (uint32_t c = 0; c < seen.chunks.size(); ++c) {
+    if (!seen.chunks[c].recomputed) continue;
+    cancel_planes(c, seen.chunks[c].fetching, "recomputed meanwhile", choice);
+  }
+}
+
 void decode_what_is_here(const Observation& seen, Choice& choice) {
   const bool drain =
       !seen.frozen &&

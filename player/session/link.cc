@@ -83,6 +83,7 @@ void Link::enter_body(Running& running, const DownloadEvent& event) {
         {"setup_ms", static_cast<double>(headers.setup_ns) * 1e-6}});
   if (!measures(running.want)) return;
   throughput_.body_begins(time_s, body.tier);
+  samples_.body_begins(time_s);
   host.throughput.body_begins(time_s, body.tier);
 }
 
@@ -92,6 +93,7 @@ void Link::take_data(Running& running, const DownloadEvent& event) {
     const double time_s = journal_.seconds(event.time_ns);
     const auto& [tier, host] = body->second;
     throughput_.data(time_s, event.new_bytes, tier);
+    samples_.data(time_s, static_cast<double>(event.new_bytes));
     hosts_[host].throughput.data(time_s, event.new_bytes, tier);
   }
   running.received_bytes = event.received_bytes;
@@ -102,6 +104,7 @@ void Link::leave_body(Running& running, uint32_t attempt, double time_s) {
   const auto body = running.bodies.extract(attempt);
   if (body.empty() || !measures(running.want)) return;
   throughput_.body_ends(time_s, body.mapped().tier);
+  samples_.body_ends(time_s);
   hosts_[body.mapped().host].throughput.body_ends(time_s, body.mapped().tier);
 }
 

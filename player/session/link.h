@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "player/download.h"
+#include "player/estimator/rate_samples.h"
 #include "player/link_history.h"
 #include "player/session/journal.h"
 #include "player/throughput.h"
@@ -52,6 +53,9 @@ class Link {
 
   double rate_bytes_per_s() const { return throughput_.bytes_per_s(journal_.now_s()); }
   double ttfb_s() const { return ttfb_.spread().median; }
+  void history(std::vector<RateSample>& samples) const {
+    samples_.latest(journal_.now_s(), samples);
+  }
   LinkForecast forecast() const;  // for the next object, on a kept connection
   uint64_t in_flight_bytes() const;
 
@@ -106,6 +110,7 @@ class Link {
   LinkHistory* history_;
   int64_t wall_clock_s_;
   ThroughputEstimator throughput_;
+  RateSamples samples_;
   LatencyEstimator ttfb_;
   double rtt_s_ = 0;
   bool paused_ = false;

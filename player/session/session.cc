@@ -93,6 +93,7 @@ void Session::look() {
   seen_.now_s = journal_.now_s();
   seen_.rate_bytes_per_s = link_.rate_bytes_per_s();
   seen_.ttfb_s = link_.ttfb_s();
+  link_.history(seen_.history);
   seen_.in_flight_bytes = link_.in_flight_bytes();
   seen_.free_transfers = link_.free_transfers(params_.connections, params_.most_connections);
   const uint32_t decodes = std::max(1u, params_.decode_threads);
@@ -100,6 +101,7 @@ void Session::look() {
   seen_.recompute_available = recomputing_.available();
   seen_.recomputing = recomputing_.cancelling() ? std::nullopt : recomputing_.chunk();
   seen_.recompute_elapsed_s = recomputing_.elapsed_s();
+  seen_.engine_slack = engine_slack_.value();
   double pending_s = 0;
   uint64_t backlog_bytes = 0;
   for (uint32_t c = 0; c < seen_.chunks.size(); ++c) {

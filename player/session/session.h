@@ -67,6 +67,7 @@ class Session {
   KvSink& sink_;
   Observation seen_;
   RecomputeEstimator recompute_cost_;
+  EngineSlack engine_slack_;
   std::optional<uint32_t> committing_;  // recomputed, and waiting for a decode of the same chunk
   std::optional<uint32_t> wanted_recompute_;
   std::vector<bool> group_handed_;  // layer groups; empty until the first one is

@@ -116,6 +116,7 @@ void Session::take_recompute() {
       journal_.note("recompute_cancelled", finished->chunk, {}, "cancelled",
                     {{"seconds", finished->seconds}});
     } else {
+      engine_slack_.add(seen_.chunks[finished->chunk].recompute_s, finished->seconds);
       recompute_cost_.add(entry.token_begin, entry.token_end, finished->seconds);
       committing_ = finished->chunk;
       journal_.note("recomputed", finished->chunk, {},
