@@ -25,7 +25,8 @@ void add_plan_options(CLI::App& command, PlayOptions& options) {
       ->check(CLI::PositiveNumber);
   command
       .add_option("--controller", params.controller,
-                  "layered, text, fixed:<level>; raw for a .safetensors URL")
+                  "layered, layered-no-text, refetch, chance, robust-mpc, throughput, cachegen-paper, "
+                  "cachegen-artifact, fixed:<level>, text; raw for a .safetensors URL")
       ->capture_default_str();
   command.add_option("--min-level", params.min_level, "No chunk below this level");
   command.add_option("--max-level", options.max_level, "No plane above this level")
