@@ -24,9 +24,10 @@ void add_plan_options(CLI::App& command, PlayOptions& options) {
       ->required()
       ->check(CLI::PositiveNumber);
   command
-      .add_option("--controller", params.controller,
-                  "layered, layered-no-text, refetch, chance, robust-mpc, throughput, cachegen-paper, "
-                  "cachegen-artifact, fixed:<level>, text; raw for a .safetensors URL")
+      .add_option(
+          "--controller", params.controller,
+          "layered, layered-no-text, refetch, chance, robust-mpc, throughput, cachegen-paper, "
+          "cachegen-artifact, fixed:<level>, text; raw for a .safetensors URL")
       ->capture_default_str();
   command.add_option("--min-level", params.min_level, "No chunk below this level");
   command.add_option("--max-level", options.max_level, "No plane above this level")
