@@ -87,7 +87,9 @@ void add_bench_codec(CLI::App& bench, int& exit_code) {
                    "alone needs no escapes, "
                    "so that layers compare fairly")
       ->capture_default_str();
-  command->add_option("--runs", params->file.runs, "runs; medians and the best are shown")
+  command
+      ->add_option("--runs", params->file.runs,
+                   "rounds over all cases; medians and the best are shown")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   command->add_flag("--json", params->json, "one JSON object on stdout");

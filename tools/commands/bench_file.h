@@ -15,7 +15,7 @@ struct FileBench {
   std::string input;
   std::vector<uint32_t> chunk_tokens;  // speed is measured at the last
   float step = 0;                      // of the finest level
-  int runs = 9;
+  int runs = 5;
 };
 
 manifests::Result<std::vector<nlohmann::json>> file_rows(const FileBench& bench);

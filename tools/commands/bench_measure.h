@@ -20,7 +20,8 @@ struct BenchCase {
   bool wall_clock = false;
 };
 
-// A warm-up each, then `runs` rounds; a case that has taken two seconds sits out the rest. Rows
+// A warm-up each, then `runs` rounds of three calls each, one after the other as a chunk's sections
+// are coded; a case that has taken most of a second sits out the rest. Rows
 // {operation, implementation, symbols_per_s, bytes_out_per_s, bits_per_symbol,
 // best_symbols_per_s}.
 std::vector<nlohmann::json> measure(const std::vector<BenchCase>& cases, int runs);

@@ -8,7 +8,7 @@
 namespace kvcast::tools {
 
 struct SyntheticBench {
-  int runs = 9;
+  int runs = 5;
   std::vector<double> bits = {0.5, 1, 1.5, 2.5, 4};  // entropy of the symbols
 };
 
