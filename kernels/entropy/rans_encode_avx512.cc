@@ -27,8 +27,8 @@ struct Halves {
 
 template <bool kWide>
 [[gnu::always_inline]] inline __m512i look_up(__m512i index, const uint16_t* table) {
-  const __m512i first = _mm512_load_si512(table);
-  return kWide ? _mm512_permutex2var_epi16(first, index, _mm512_load_si512(table + 32))
+  const __m512i first = _mm512_loadu_si512(table);
+  return kWide ? _mm512_permutex2var_epi16(first, index, _mm512_loadu_si512(table + 32))
                : _mm512_permutexvar_epi16(index, first);
 }
 
@@ -36,9 +36,9 @@ template <bool kWide>
 template <bool kWide>
 [[gnu::always_inline]] inline __m512i search(const EncodeTable& table, __m512i position,
                                              __m512i piece, int16_t step) {
-  const __m512i next = _mm512_or_si512(piece, _mm512_set1_epi16(step));
-  const __mmask32 reached = _mm512_cmpge_epu16_mask(position, look_up<kWide>(next, table.begin));
-  return _mm512_mask_mov_epi16(piece, reached, next);
+  const __mmask32 reached =
+      _mm512_cmpge_epu16_mask(position, look_up<kWide>(piece, table.begin + step));
+  return _mm512_mask_add_epi16(piece, reached, piece, _mm512_set1_epi16(step));
 }
 
 // The slots of 32 positions of at most 32 or (wide) 64 pieces.

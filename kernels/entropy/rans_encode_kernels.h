@@ -13,11 +13,11 @@ struct EncodeTable {
   // In the layout of registers. A symbol of rank r stands at position first + r, and positions
   // begin[i] to begin[i + 1] - 1 are the slots from begin[i] + shift[i] (mod 2^16) on: the alias
   // method leaves a table of K buckets 2 K - 1 such pieces at most. begin[0] is 0; those not needed
-  // are 65535.
+  // are 65535, so that a search may look past the last.
   alignas(64) uint16_t frequency[32];
   alignas(64) uint16_t first[32];
   alignas(64) float reciprocal[32];  // 1 / frequency, rounded down; 0 where there is no symbol
-  alignas(64) uint16_t begin[64];
+  alignas(64) uint16_t begin[96];
   alignas(64) uint16_t shift[64];
   uint32_t pieces;
 
