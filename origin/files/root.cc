@@ -110,7 +110,11 @@ OpenedFile Root::open(const std::string& path) const {
     return file;
   }
   struct stat info {};
-  if (::fstat(file.descriptor.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+  if (::fstat(file.descriptor.get(), &info) != 0) {
+    file.error_status = 500;
+    return file;
+  }
+  if (!S_ISREG(info.st_mode)) {
     file.error_status = 404;
     return file;
   }

@@ -37,9 +37,18 @@ manifests::Result<tcp::endpoint> bind_and_listen(tcp::acceptor& acceptor,
   if (!error) acceptor.bind(address, error);
   if (!error) acceptor.listen(tcp::acceptor::max_listen_connections, error);
   if (!error) acceptor.non_blocking(true, error);
+  // Else an accept that finds its client gone waits for the next one, and the thread with it.
+  if (!error) acceptor.set_option(tcp::acceptor::enable_connection_aborted(true), error);
   if (error) return listen_error(address, error);
   return acceptor.local_endpoint();
 }
+
+struct Refusing {
+  explicit Refusing(size_t& count) : count_(count) { ++count_; }
+  ~Refusing() { --count_; }
+  Refusing(const Refusing&) = delete;
+  size_t& count_;
+};
 
 }  // namespace
 
@@ -71,7 +80,12 @@ void Worker::start() {
   }
   asio::co_spawn(io_, tick_all(), asio::detached);
   thread_ = start_thread_without_signals([this] {
-    io_.run();
+    while (!io_.stopped()) {
+      try {
+        io_.run();
+      } catch (const std::bad_alloc&) {  // cost a connection its handler: the others go on
+      }
+    }
     ended_.set_value();
   });
 }
@@ -96,21 +110,27 @@ bool Worker::has_ended_by(Clock::time_point when) {
   return ended_future_.wait_until(when) == std::future_status::ready;
 }
 
+asio::awaitable<void> Worker::accept_one(tcp::acceptor& acceptor, Session::Audience audience) {
+  tcp::socket socket(io_);
+  const auto [error] = co_await acceptor.async_accept(socket, kNoThrow);
+  if (!error) {
+    admit(std::move(socket), audience);
+  } else if (error != asio::error::operation_aborted && error != asio::error::connection_aborted) {
+    asio::steady_timer pause(io_, kAcceptPause);
+    co_await pause.async_wait(kNoThrow);
+  }
+}
+
 asio::awaitable<void> Worker::accept_all(tcp::acceptor& acceptor, Session::Audience audience) {
   while (!shared_.draining) {
-    tcp::socket socket(io_);
-    const auto [error] = co_await acceptor.async_accept(socket, kNoThrow);
-    if (!error) {
-      admit(std::move(socket), audience);
-    } else if (error != asio::error::operation_aborted &&
-               error != asio::error::connection_aborted) {
-      asio::steady_timer pause(io_, kAcceptPause);
-      co_await pause.async_wait(kNoThrow);
+    try {
+      co_await accept_one(acceptor, audience);
+    } catch (const std::bad_alloc&) {  // one connection is lost, the next may find room
     }
   }
   // Closing the listener would reset what waits in its queue.
   boost::system::error_code error;
-  while (!error) {
+  while (!error || error == asio::error::connection_aborted) {
     tcp::socket socket(io_);
     acceptor.accept(socket, error);
     if (!error) admit(std::move(socket), audience);
@@ -134,9 +154,8 @@ asio::awaitable<void> Worker::run_session(std::unique_ptr<Session> session,
   if (!is_refused) {
     co_await session->serve();
   } else {
-    ++refusing_;
+    const Refusing counted(refusing_);
     co_await session->refuse();
-    --refusing_;
   }
   session.reset();
   end_ticker_if_idle();
@@ -153,12 +172,19 @@ bool Worker::is_busy() const {
 // Deadlines are as exact as the tick; a timer for each would cost every request.
 asio::awaitable<void> Worker::tick_all() {
   while (is_busy()) {
-    ticker_.expires_after(kTick);
-    co_await ticker_.async_wait(kNoThrow);
-    const Clock::time_point now = Clock::now();
-    for (Session& session : sessions_) session.tick(now);
-    local_.files.sweep(now);
+    try {
+      co_await tick_one();
+    } catch (const std::bad_alloc&) {  // the next one comes soon
+    }
   }
+}
+
+asio::awaitable<void> Worker::tick_one() {
+  ticker_.expires_after(kTick);
+  co_await ticker_.async_wait(kNoThrow);
+  const Clock::time_point now = Clock::now();
+  for (Session& session : sessions_) session.tick(now);
+  local_.files.sweep(now);
 }
 
 }  // namespace kvcast::origin

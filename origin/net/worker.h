@@ -44,7 +44,9 @@ class Worker {
   using Sessions = boost::intrusive::list<Session, boost::intrusive::constant_time_size<false>>;
 
   asio::awaitable<void> accept_all(tcp::acceptor& acceptor, Session::Audience audience);
+  asio::awaitable<void> accept_one(tcp::acceptor& acceptor, Session::Audience audience);
   asio::awaitable<void> tick_all();
+  asio::awaitable<void> tick_one();
   asio::awaitable<void> run_session(std::unique_ptr<Session> session, ConnectionSlot slot,
                                     bool is_refused);
   void admit(tcp::socket socket, Session::Audience audience);
