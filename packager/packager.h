@@ -9,7 +9,8 @@
 // Publication: objects (each synced, then renamed to its digest; their folders synced), then the
 // manifest, then the prefix entries. So whatever is named exists: the manifest names objects, and a
 // prefix entry names the manifest. An interrupted run leaves complete objects, which the next run
-// reuses, and no manifest.
+// reuses, and no manifest; what it left half written the next run removes. What a run finds done it
+// syncs as what it does, since the run that did it may not have come to that.
 //
 // Layout of the output: manifests/layout.h. Bytes: manifests/*_format.md, kernels/*_format.md.
 #pragma once

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <system_error>
@@ -43,7 +44,7 @@ Result<std::string> hash_file(const std::string& path) {
   while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())) || file.gcount() > 0) {
     hash.update(std::as_bytes(std::span(piece.data(), static_cast<size_t>(file.gcount()))));
   }
-  if (!file.eof()) return Error{ErrorKind::kIo, fmt::format("{}: cannot be read", path)};
+  if (!file.eof()) return manifests::io_error(path, "read", errno);
   return hash.finish().hex();
 }
 
