@@ -136,7 +136,8 @@ class Packer {
                       g.value_heads,
                       g.value_dim,
                       kernels::dtype_name(params_.dtype),
-                      manifests::RopeParams{"half_split", 10000, kRotaryDims}};
+                      manifests::RopeParams{"half_split", 10000, kRotaryDims},
+                      {}};
     manifest.codec = manifests::codec_string(manifest.model);
     manifest.tokens = tokens();
     manifest.chunk_tokens = params_.chunk_tokens;
