@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 
 #include <memory>
+#include <new>
 #include <string_view>
 
 namespace kvcast::player {
@@ -23,9 +24,15 @@ CurlUrl make_url() {
   return url;
 }
 
+// Out of memory is no fault of the URL.
+CURLUcode throwing(CURLUcode code) {
+  if (code == CURLUE_OUT_OF_MEMORY) throw std::bad_alloc();
+  return code;
+}
+
 std::string part(CURLU* url, CURLUPart which) {
   char* text = nullptr;
-  if (curl_url_get(url, which, &text, 0) != CURLUE_OK) return {};
+  if (throwing(curl_url_get(url, which, &text, 0)) != CURLUE_OK) return {};
   std::string copy(text);
   curl_free(text);
   return copy;
@@ -40,12 +47,12 @@ Error refused(const std::string& text, std::string_view why) {
 
 Result<std::string> resolve_url(const std::string& base, const std::string& relative) {
   CurlUrl url = make_url();
-  if (CURLUcode code =
-          curl_url_set(url.get(), CURLUPART_URL, base.c_str(), CURLU_NON_SUPPORT_SCHEME)) {
+  if (CURLUcode code = throwing(
+          curl_url_set(url.get(), CURLUPART_URL, base.c_str(), CURLU_NON_SUPPORT_SCHEME))) {
     return refused(base, curl_url_strerror(code));
   }
-  if (CURLUcode code =
-          curl_url_set(url.get(), CURLUPART_URL, relative.c_str(), CURLU_NON_SUPPORT_SCHEME)) {
+  if (CURLUcode code = throwing(
+          curl_url_set(url.get(), CURLUPART_URL, relative.c_str(), CURLU_NON_SUPPORT_SCHEME))) {
     return refused(relative, curl_url_strerror(code));
   }
   const std::string scheme = part(url.get(), CURLUPART_SCHEME);
@@ -56,8 +63,8 @@ Result<std::string> resolve_url(const std::string& base, const std::string& rela
 
 Result<std::string> url_below(const std::string& folder, const std::string& path) {
   CurlUrl url = make_url();
-  if (CURLUcode code =
-          curl_url_set(url.get(), CURLUPART_URL, folder.c_str(), CURLU_NON_SUPPORT_SCHEME)) {
+  if (CURLUcode code = throwing(
+          curl_url_set(url.get(), CURLUPART_URL, folder.c_str(), CURLU_NON_SUPPORT_SCHEME))) {
     return refused(folder, curl_url_strerror(code));
   }
   const std::string scheme = part(url.get(), CURLUPART_SCHEME);
@@ -65,7 +72,7 @@ Result<std::string> url_below(const std::string& folder, const std::string& path
   std::string joined = part(url.get(), CURLUPART_PATH);
   if (!joined.ends_with('/')) joined += '/';
   joined += path;
-  if (CURLUcode code = curl_url_set(url.get(), CURLUPART_PATH, joined.c_str(), 0)) {
+  if (CURLUcode code = throwing(curl_url_set(url.get(), CURLUPART_PATH, joined.c_str(), 0))) {
     return refused(folder, curl_url_strerror(code));
   }
   return part(url.get(), CURLUPART_URL);
@@ -73,9 +80,12 @@ Result<std::string> url_below(const std::string& folder, const std::string& path
 
 std::string host_of(const std::string& url) {
   CurlUrl parsed = make_url();
-  if (curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0) != CURLUE_OK) return {};
+  if (throwing(curl_url_set(parsed.get(), CURLUPART_URL, url.c_str(), 0)) != CURLUE_OK) return {};
   char* port = nullptr;
-  if (curl_url_get(parsed.get(), CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK) return {};
+  if (throwing(curl_url_get(parsed.get(), CURLUPART_PORT, &port, CURLU_DEFAULT_PORT)) !=
+      CURLUE_OK) {
+    return {};
+  }
   const std::string number(port);
   curl_free(port);
   return part(parsed.get(), CURLUPART_SCHEME) + "://" + part(parsed.get(), CURLUPART_HOST) + ":" +

