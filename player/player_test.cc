@@ -485,6 +485,11 @@ TEST_F(PlayTest, EveryDecisionIsAnEventWithItsReason) {
   const Sample sample = make_sample();
   ScriptedStore store(sample.files);
   TruthEngine engine(sample);
+  engine.blocks_from = 32;                    // the engine brings chunk 0, and then
+  store.held = [&](const std::string& url) {  // the network brings the others
+    return engine.done < 32 && url != sample.manifest_url();
+  };
+  params_.ttft_slo_ms = 400;
   const auto report = run(sample, store, &engine);
   ASSERT_TRUE(report);
   std::set<std::string> kinds;
