@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "kernels/plane.h"
-#include "manifests/file.h"
+#include "manifests/open_store.h"
 #include "manifests/prefix_hash.h"
 #include "manifests/text.h"
 #include "packager/encode/chunk_encoder.h"
@@ -74,12 +74,12 @@ Status check_size(const PackParams& params, const KvSource& source) {
 class Packaging {
  public:
   Packaging(const PackParams& params, const PackProgressCallback& progress, std::stop_token stop,
-            KvSource source)
+            KvSource source, manifests::Store& store)
       : params_(params),
         progress_(progress),
         stop_(std::move(stop)),
         source_(std::move(source)),
-        store_(params.out, params.tenant, params.verify_existing) {}
+        store_(store, params.tenant, params.verify_existing) {}
 
   Result<PackReport> run() {
     store_.remove_abandoned();
@@ -181,40 +181,37 @@ class Packaging {
     if (auto read = manifests::read_manifest(text, "the manifest to be written"); !read.ok()) {
       return usage(read.error().message);
     }
-    if (Status synced = store_.folders().sync(); !synced.ok()) return synced;
+    if (Status synced = store_.store().sync(); !synced.ok()) return synced;
     if (stop_.stop_requested()) return Error{ErrorKind::kIo, "stopped: nothing was published"};
-    report_.manifest_path =
-        params_.out + "/" + manifests::manifest_path(params_.tenant, manifest.id);
-    const std::string folder = manifests::folder_of(report_.manifest_path);
-    if (Status made = store_.folders().make(folder); !made.ok()) return made;
-    if (!adopt_existing()) {
-      if (Status put = put_manifest(text); !put.ok()) return put;
+    const std::string path = manifests::manifest_path(params_.tenant, manifest.id);
+    report_.manifest_path = params_.out + "/" + path;
+    if (!adopt_existing(path)) {
+      if (Status put = put_manifest(path, text); !put.ok()) return put;
       report_.manifest_written = true;
     }
-    return store_.folders().sync();
+    return store_.store().sync();
   }
 
-  Status put_manifest(const std::string& text) {
+  Status put_manifest(const std::string& path, const std::string& text) {
     auto file = store_.stage();
     if (!file.ok()) return file.error();
-    if (Status written = file->write(0, std::as_bytes(std::span(text))); !written.ok()) {
-      return written;
-    }
-    if (Status synced = file->sync(); !synced.ok()) return synced;
-    return file->rename_to(report_.manifest_path);
+    Status written = file->write(0, std::as_bytes(std::span(text)));
+    if (!written.ok()) return written;
+    std::vector<manifests::Upload> upload;
+    upload.push_back({path, std::move(*file), text.size(), false});
+    return store_.store().put(std::move(upload));
   }
 
   // A manifest that differs in `created` at most stays as it is, so that repeating a run changes
   // nothing.
-  bool adopt_existing() {
-    const auto bytes = manifests::read_file(report_.manifest_path, manifests::kMaxManifestBytes);
-    if (!bytes.ok()) return false;
-    const std::string_view text(reinterpret_cast<const char*>(bytes->data()), bytes->size());
-    auto existing = manifests::read_manifest(text, report_.manifest_path);
+  bool adopt_existing(const std::string& path) {
+    const auto text = manifests::read_text(store_.store(), path, manifests::kMaxManifestBytes);
+    if (!text.ok() || !*text) return false;
+    auto existing = manifests::read_manifest(**text, report_.manifest_path);
     if (!existing.ok()) return false;
     Manifest renewed = report_.manifest;
     renewed.created = existing->created;
-    if (manifests::write_manifest(renewed) != text) return false;
+    if (manifests::write_manifest(renewed) != **text) return false;
     report_.manifest.created = existing->created;
     return true;
   }
@@ -222,7 +219,7 @@ class Packaging {
   Status write_prefix_entries() {
     uint64_t reported = 0;
     auto count = publish_prefix_entries(
-        params_.out, params_.tenant, report_.manifest, hashes_, store_, [&](uint64_t done) {
+        params_.tenant, report_.manifest, hashes_, store_, [&](uint64_t done) {
           advance(PackPhase::kPublishing, done - reported, hashes_.size());
           reported = done;
         });
@@ -269,10 +266,18 @@ class Packaging {
 Result<PackReport> pack(const PackParams& params, const PackProgressCallback& progress,
                         std::stop_token stop) {
   if (Status checked = check_params(params); !checked.ok()) return checked.error();
+  auto store = manifests::open_store(params.out, params.store);
+  if (!store.ok()) return store.error();
+  return pack(params, **store, progress, std::move(stop));
+}
+
+Result<PackReport> pack(const PackParams& params, manifests::Store& store,
+                        const PackProgressCallback& progress, std::stop_token stop) {
+  if (Status checked = check_params(params); !checked.ok()) return checked.error();
   auto source = KvSource::open(params.input);
   if (!source.ok()) return source.error();
   if (Status checked = check_size(params, *source); !checked.ok()) return checked.error();
-  return Packaging(params, progress, std::move(stop), std::move(*source)).run();
+  return Packaging(params, progress, std::move(stop), std::move(*source), store).run();
 }
 
 }  // namespace kvcast::packager

@@ -1,4 +1,5 @@
-// Turns the KV cache of a context into objects, a manifest and prefix entries below a directory.
+// Turns the KV cache of a context into objects, a manifest and prefix entries in a store: a
+// directory, a bucket of S3, or an origin that takes PUTs (manifests/open_store.h).
 //
 // Streamed: the input is read one (chunk, transform group, K|V) at a time with positional reads,
 // and encoded sections go straight to temporary files, so memory is a few sections a worker and
@@ -6,11 +7,11 @@
 // sections in order and hand their results over in the same order, so the output is byte-identical
 // at any number of threads.
 //
-// Publication: objects (each synced, then renamed to its digest; their folders synced), then the
-// manifest, then the prefix entries. So whatever is named exists: the manifest names objects, and a
-// prefix entry names the manifest. An interrupted run leaves complete objects, which the next run
-// reuses, and no manifest; what it left half written the next run removes. What a run finds done it
-// syncs as what it does, since the run that did it may not have come to that.
+// Publication: objects (in a directory each synced, then renamed to its digest; their folders
+// synced), then the manifest, then the prefix entries. So whatever is named exists: the manifest
+// names objects, and a prefix entry names the manifest. An interrupted run leaves complete objects,
+// which the next run reuses, and no manifest; what it left half written the next run removes. What
+// a run finds done it syncs as what it does, since the run that did it may not have come to that.
 //
 // Layout of the output: manifests/layout.h. Bytes: manifests/*_format.md, kernels/*_format.md.
 #pragma once
@@ -24,6 +25,7 @@
 
 #include "manifests/layout.h"
 #include "manifests/manifest.h"
+#include "manifests/open_store.h"
 #include "manifests/result.h"
 
 namespace kvcast::packager {
@@ -33,8 +35,9 @@ inline constexpr uint32_t kMaxChunkTokens = 1u << 20;  // of an object's header
 inline constexpr uint32_t kMaxThreads = 1024;
 
 struct PackParams {
-  std::string input;  // KV cache as safetensors: manifests/kv_file.h
-  std::string out;    // root of the store
+  std::string input;              // KV cache as safetensors: manifests/kv_file.h
+  std::string out;                // root of the store: a directory, s3://..., http(s)://...
+  manifests::StoreOptions store;  // of a remote one
   std::string tenant{manifests::kDefaultTenant};
 
   std::string profile;  // a profile object's file; empty: measured on the first chunk
@@ -88,6 +91,10 @@ struct PackReport {
 // Errors name the tensor and index, or the file. `stop` ends the run between sections with an
 // error.
 manifests::Result<PackReport> pack(const PackParams& params,
+                                   const PackProgressCallback& progress = {},
+                                   std::stop_token stop = {});
+// The same into a store of the caller's, which `params.out` only names in messages.
+manifests::Result<PackReport> pack(const PackParams& params, manifests::Store& store,
                                    const PackProgressCallback& progress = {},
                                    std::stop_token stop = {});
 

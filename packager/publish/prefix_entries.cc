@@ -4,84 +4,71 @@
 #include <utility>
 #include <vector>
 
-#include "manifests/file.h"
 #include "manifests/layout.h"
 #include "manifests/prefix_hash.h"
-#include "manifests/staged_file.h"
 
 namespace kvcast::packager {
 namespace {
 
 using manifests::Digest;
-using manifests::folder_of;
 using manifests::Result;
-using manifests::StagedFile;
 using manifests::Status;
+using manifests::Upload;
 
 // Descriptors held at a time.
 constexpr size_t kBatchEntries = 256;
 
-struct StagedEntry {
-  std::string path;
-  StagedFile file;
+struct Entry {
+  std::string path, text;
+  bool is_there = false;
 };
 
-bool is_there(const std::string& path, const std::string& text) {
-  const auto bytes = manifests::read_file(path, text.size());
-  return bytes.ok() && std::ranges::equal(*bytes, std::as_bytes(std::span(text)));
+Status look_for(std::vector<Entry>& entries, manifests::Store& store) {
+  return manifests::for_each_at_once(entries.size(), store.parallelism(), [&](size_t i) -> Status {
+    // One that cannot be read is written anew: if that fails too, it will be said.
+    const auto text = manifests::read_text(store, entries[i].path, entries[i].text.size());
+    entries[i].is_there = text.ok() && *text && **text == entries[i].text;
+    return {};
+  });
 }
 
-Result<StagedEntry> stage(ObjectStore& store, std::string path, const std::string& text) {
-  Result<StagedFile> file = store.stage();
-  if (!file.ok()) return file.error();
-  if (Status written = file->write(0, std::as_bytes(std::span(text))); !written.ok()) {
-    return written.error();
+Status write_missing(const std::vector<Entry>& entries, ObjectStore& store) {
+  std::vector<Upload> uploads;
+  for (const Entry& entry : entries) {
+    if (entry.is_there) continue;
+    auto file = store.stage();
+    if (!file.ok()) return file.error();
+    Status written = file->write(0, std::as_bytes(std::span(entry.text)));
+    if (!written.ok()) return written;
+    file->start_writeback();
+    uploads.push_back({entry.path, std::move(*file), entry.text.size(), false});
   }
-  file->start_writeback();
-  return StagedEntry{std::move(path), std::move(*file)};
-}
-
-Status commit(std::vector<StagedEntry>& batch) {
-  for (const StagedEntry& entry : batch) {
-    if (Status synced = entry.file.sync(); !synced.ok()) return synced;
-  }
-  for (StagedEntry& entry : batch) {
-    if (Status renamed = entry.file.rename_to(entry.path); !renamed.ok()) return renamed;
-  }
-  batch.clear();
-  return {};
+  return store.store().put(std::move(uploads));
 }
 
 }  // namespace
 
 Result<PrefixEntryCount> publish_prefix_entries(
-    const std::string& root, const std::string& tenant, const manifests::Manifest& manifest,
-    std::span<const Digest> hashes, ObjectStore& store,
-    const std::function<void(uint64_t done)>& on_entry) {
+    const std::string& tenant, const manifests::Manifest& manifest, std::span<const Digest> hashes,
+    ObjectStore& store, const std::function<void(uint64_t done)>& on_entry) {
   PrefixEntryCount count;
-  std::vector<StagedEntry> batch;
-  for (size_t block = 0; block < hashes.size(); ++block) {
-    const uint64_t tokens = manifests::kPrefixBlockTokens * (block + 1);
-    const auto chunk = static_cast<uint32_t>((tokens - 1) / manifest.chunk_tokens);
-    const std::string text = manifests::write_prefix_entry({manifest.id, tokens, chunk});
-    std::string path =
-        root + "/" + manifests::prefix_path(tenant, manifest.model.weights, hashes[block]);
-    if (Status made = store.folders().make(folder_of(path)); !made.ok()) return made.error();
-    if (is_there(path, text)) {
-      ++count.reused;
-      continue;
+  for (size_t begin = 0; begin < hashes.size(); begin += kBatchEntries) {
+    std::vector<Entry> batch;
+    const size_t end = std::min(hashes.size(), begin + kBatchEntries);
+    for (size_t block = begin; block < end; ++block) {
+      const uint64_t tokens = manifests::kPrefixBlockTokens * (block + 1);
+      const auto chunk = static_cast<uint32_t>((tokens - 1) / manifest.chunk_tokens);
+      batch.push_back({manifests::prefix_path(tenant, manifest.model.weights, hashes[block]),
+                       manifests::write_prefix_entry({manifest.id, tokens, chunk})});
     }
-    auto staged = stage(store, std::move(path), text);
-    if (!staged.ok()) return staged.error();
-    batch.push_back(std::move(*staged));
-    ++count.written;
-    if (batch.size() < kBatchEntries) continue;
-    if (Status committed = commit(batch); !committed.ok()) return committed.error();
-    on_entry(block + 1);
+    if (Status looked = look_for(batch, store.store()); !looked.ok()) return looked.error();
+    if (Status written = write_missing(batch, store); !written.ok()) return written.error();
+    const auto there = static_cast<uint64_t>(std::ranges::count(batch, true, &Entry::is_there));
+    count.reused += there;
+    count.written += batch.size() - there;
+    on_entry(end);
   }
-  if (Status committed = commit(batch); !committed.ok()) return committed.error();
-  on_entry(hashes.size());
-  if (Status synced = store.folders().sync(); !synced.ok()) return synced.error();
+  if (Status synced = store.store().sync(); !synced.ok()) return synced.error();
   return count;
 }
 

@@ -20,9 +20,9 @@ struct PrefixEntryCount {
 
 // One entry a hash, ascending, so that whichever are there after a crash are the first ones. Some
 // hundred at a time are sent to the disk before the first is waited for. The manifest must be in
-// place, and synced. Syncs the store's folders.
+// place, and synced. Syncs the store.
 manifests::Result<PrefixEntryCount> publish_prefix_entries(
-    const std::string& root, const std::string& tenant, const manifests::Manifest& manifest,
+    const std::string& tenant, const manifests::Manifest& manifest,
     std::span<const manifests::Digest> hashes, ObjectStore& store,
     const std::function<void(uint64_t done)>& on_entry);
 

@@ -1,90 +1,73 @@
 #include "packager/store/object_store.h"
 
-#include <sys/stat.h>
-
-#include <cerrno>
-#include <fstream>
 #include <utility>
 #include <vector>
 
-#include "manifests/file.h"
 #include "manifests/layout.h"
 
 namespace kvcast::packager {
 namespace {
 
-using manifests::folder_of;
 using manifests::ObjectRef;
 using manifests::Result;
 using manifests::StagedFile;
 using manifests::Status;
 
-constexpr size_t kPieceBytes = 1 << 20;
-
-// The digest of a file that may be as large as an object: in pieces.
-manifests::Digest digest_of_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  manifests::Sha256 hash;
-  std::vector<char> piece(kPieceBytes);
-  while (in.read(piece.data(), kPieceBytes), in.gcount() > 0) {
-    hash.update(std::as_bytes(std::span(piece).first(static_cast<size_t>(in.gcount()))));
-  }
-  return hash.finish();
-}
-
 }  // namespace
 
-ObjectStore::ObjectStore(std::string root, std::string tenant, bool verify_existing)
-    : root_(std::move(root)), tenant_(std::move(tenant)), verify_existing_(verify_existing) {}
+ObjectStore::ObjectStore(manifests::Store& store, std::string tenant, bool verify_existing)
+    : store_(store), tenant_(std::move(tenant)), verify_existing_(verify_existing) {}
 
 std::string ObjectStore::folder() const {
-  return root_ + "/" + manifests::tenant_root(tenant_) + "o";
+  return manifests::tenant_root(tenant_) + "o";
 }
 
-void ObjectStore::remove_abandoned() const {
-  manifests::remove_abandoned(folder());
+void ObjectStore::remove_abandoned() {
+  store_.remove_abandoned(folder());
 }
 
 Result<StagedFile> ObjectStore::stage() {
-  if (Status made = folders_.make(folder()); !made.ok()) return made.error();
-  return StagedFile::create(folder());
+  return store_.stage(folder());
 }
 
-Result<bool> ObjectStore::exists(const std::string& path, const ObjectRef& object) const {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) != 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return false;
-    return manifests::io_error(path, "look for an object", errno);
-  }
-  if (!S_ISREG(info.st_mode) || static_cast<uint64_t>(info.st_size) != object.bytes) return false;
-  return !verify_existing_ || digest_of_file(path) == object.digest;
+Result<ObjectStore::Found> ObjectStore::look_for(const std::string& path, const ObjectRef& object) {
+  const auto found = store_.look(path);
+  if (!found.ok()) return found.error();
+  if (!*found) return Found::kNothing;
+  if ((*found)->bytes != object.bytes) return Found::kAnother;
+  if (!verify_existing_) return Found::kSame;
+  manifests::Sha256 hash;
+  const auto read = store_.read(path, "", [&](std::span<const std::byte> piece) {
+    hash.update(piece);
+    return Status();
+  });
+  if (!read.ok()) return read.error();
+  return hash.finish() == object.digest ? Found::kSame : Found::kAnother;
 }
 
 Status ObjectStore::publish(std::vector<FinishedObject> objects) {
-  const auto path_of = [&](const FinishedObject& finished) {
-    return root_ + "/" + manifests::object_path(tenant_, finished.object.digest);
+  const auto path_of = [&](size_t i) {
+    return manifests::object_path(tenant_, objects[i].object.digest);
   };
-  std::vector<FinishedObject> missing;
-  for (FinishedObject& finished : objects) {
-    const Result<bool> there = exists(path_of(finished), finished.object);
-    if (!there.ok()) return there.error();
-    // Also where it exists: another run may have made the name and not yet synced it.
-    folders_.changed(folder_of(path_of(finished)));
-    if (*there) {
-      ++reused_;
-      continue;
-    }
-    if (Status made = folders_.make(folder_of(path_of(finished))); !made.ok()) return made;
-    finished.file.start_writeback();
-    missing.push_back(std::move(finished));
+  std::vector<Found> there(objects.size());
+  Status looked =
+      manifests::for_each_at_once(objects.size(), store_.parallelism(), [&](size_t i) -> Status {
+        const Result<Found> found = look_for(path_of(i), objects[i].object);
+        if (!found.ok()) return found.error();
+        there[i] = *found;
+        return {};
+      });
+  if (!looked.ok()) return looked;
+  std::vector<manifests::Upload> missing;
+  for (size_t i = 0; i < objects.size(); ++i) {
+    if (there[i] == Found::kSame) continue;
+    missing.push_back({path_of(i), std::move(objects[i].file), objects[i].object.bytes,
+                       there[i] == Found::kNothing});
   }
-  for (const FinishedObject& finished : missing) {
-    if (Status synced = finished.file.sync(); !synced.ok()) return synced;
-  }
-  for (FinishedObject& finished : missing) {
-    if (Status renamed = finished.file.rename_to(path_of(finished)); !renamed.ok()) return renamed;
-    ++written_;
-  }
+  const uint64_t count = missing.size();
+  if (Status put = store_.put(std::move(missing)); !put.ok()) return put;
+  written_ += count;
+  reused_ += objects.size() - count;
   return {};
 }
 

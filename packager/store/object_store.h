@@ -1,4 +1,4 @@
-// The tenant's folder of objects: what is complete gets its digest as name; what is there already
+// The tenant's objects in a store: what is complete gets its digest as name; what is there already
 // is not written again. Thread-safe.
 #pragma once
 
@@ -13,7 +13,7 @@
 #include "manifests/manifest.h"
 #include "manifests/result.h"
 #include "manifests/staged_file.h"
-#include "packager/store/folders.h"
+#include "manifests/store.h"
 
 namespace kvcast::packager {
 
@@ -25,28 +25,29 @@ struct FinishedObject {
 
 class ObjectStore {
  public:
-  ObjectStore(std::string root, std::string tenant, bool verify_existing);
+  // `store` outlives it.
+  ObjectStore(manifests::Store& store, std::string tenant, bool verify_existing);
 
   // Removes what killed runs left half written; living ones keep theirs.
-  void remove_abandoned() const;
+  void remove_abandoned();
   // A temporary beside the objects: of whatever the tenant's folders are to hold.
   manifests::Result<manifests::StagedFile> stage();
-  // Syncs each and gives it its name; drops those that exist. All are on their way to the disk
-  // before the first is waited for, so that the file system can commit them together.
+  // Gives each its name; drops those that exist.
   manifests::Status publish(std::vector<FinishedObject> objects);
   manifests::Result<manifests::ObjectRef> publish(std::span<const std::byte> bytes);
 
-  Folders& folders() { return folders_; }
+  manifests::Store& store() { return store_; }
   uint64_t written() const { return written_; }
   uint64_t reused() const { return reused_; }
 
  private:
   std::string folder() const;
-  manifests::Result<bool> exists(const std::string& path, const manifests::ObjectRef& object) const;
+  enum class Found { kNothing, kAnother, kSame };
+  manifests::Result<Found> look_for(const std::string& path, const manifests::ObjectRef& object);
 
-  const std::string root_, tenant_;
+  manifests::Store& store_;
+  const std::string tenant_;
   const bool verify_existing_;
-  Folders folders_;
   std::atomic<uint64_t> written_ = 0, reused_ = 0;
 };
 

@@ -148,6 +148,25 @@ void add_codec_options(CLI::App& command, PackParams& params) {
                      "Lowest level a player may use for the last chunk");
 }
 
+void add_store_options(CLI::App& command, manifests::StoreOptions& store) {
+  const auto group = [](CLI::Option* option) { option->group("Remote stores"); };
+  group(command.add_option(
+      "--endpoint", store.endpoint,
+      "S3 endpoint, http(s)://HOST[:PORT]; default: AWS_ENDPOINT_URL, else Amazon's"));
+  group(command.add_option("--region", store.region, "S3 region; default: AWS_REGION, us-east-1"));
+  group(command.add_flag("--virtual-host", store.virtual_host,
+                         "The bucket's name in the host, not in the path"));
+  group(command
+            .add_option_function<uint64_t>(
+                "--part-mb", [&store](uint64_t mb) { store.part_bytes = mb << 20; },
+                "Larger files go to S3 in parts of so many MiB; default 16")
+            ->check(CLI::Range(5, 5120)));
+  group(command.add_option("--bearer-file", store.bearer_file,
+                           "File with the bearer token for an origin (or KVCAST_BEARER_TOKEN)"));
+  group(command.add_option("--cacert", store.ca_file,
+                           "PEM file of certificates to trust instead of the system's"));
+}
+
 }  // namespace
 
 void add_pack_command(CLI::App& app, int& exit_code) {
@@ -159,9 +178,14 @@ void add_pack_command(CLI::App& app, int& exit_code) {
       ->add_option("input", params.input,
                    "KV cache, safetensors (layers.<i>.key, layers.<i>.value)")
       ->required();
-  command->add_option("--out", params.out, "Root of the store")->required();
+  command
+      ->add_option("--out", params.out,
+                   "Root of the store: a directory, s3://BUCKET/PREFIX, or http(s)://ORIGIN that "
+                   "takes uploads")
+      ->required();
   command->add_option("--tenant", params.tenant, "Tenant below the root")->capture_default_str();
   add_codec_options(*command, params);
+  add_store_options(*command, params.store);
   command->add_flag("--no-text", options->no_text, "Store neither token ids nor text");
   command->add_option("--base-url", options->base_urls,
                       "Where players find the tenant's folder; several: in order of preference");
@@ -183,6 +207,12 @@ void add_pack_command(CLI::App& app, int& exit_code) {
       "  kvcast pack kv.safetensors --out store\n"
       "  kvcast pack kv.safetensors --out store --chunk-tokens 128 --exact --json\n"
       "  kvcast pack kv.safetensors --out store --tenant acme --salt-file salt --no-text\n"
+      "  kvcast pack kv.safetensors --out s3://contexts/prod --region eu-north-1\n"
+      "  kvcast pack kv.safetensors --out https://origin.example --bearer-file token\n"
+      "Keys of S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, or AWS_PROFILE of\n"
+      "~/.aws/credentials. The manifest comes last: an interrupted run shows nothing, and a "
+      "second\n"
+      "one sends only what is missing.\n"
       "SOURCE_DATE_EPOCH, where set, is the time of creation.");
   command->callback([options, &exit_code] { exit_code = run(*options); });
 }

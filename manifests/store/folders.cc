@@ -1,4 +1,4 @@
-#include "packager/store/folders.h"
+#include "manifests/store/folders.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,10 +8,7 @@
 
 #include "manifests/file.h"
 
-namespace kvcast::packager {
-
-using manifests::folder_of;
-using manifests::Status;
+namespace kvcast::manifests {
 
 Status Folders::make(const std::string& folder) {
   if (::mkdir(folder.c_str(), 0777) == 0) {
@@ -25,11 +22,11 @@ Status Folders::make(const std::string& folder) {
   }
   const std::string parent = folder_of(folder);
   if (errno != ENOENT || parent == folder) {
-    return manifests::io_error(folder, "make the folder", errno);
+    return io_error(folder, "make the folder", errno);
   }
   if (Status made = make(parent); !made.ok()) return made;
   if (::mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) {
-    return manifests::io_error(folder, "make the folder", errno);
+    return io_error(folder, "make the folder", errno);
   }
   changed(folder);
   changed(parent);
@@ -52,10 +49,10 @@ Status Folders::sync() {
     folders = std::exchange(unsynced_, {});
   }
   for (const auto& [folder, ours] : folders) {
-    Status synced = manifests::sync_folder(folder);
+    Status synced = sync_folder(folder);
     if (!synced.ok() && (ours || ::access(folder.c_str(), R_OK) == 0)) return synced;
   }
   return {};
 }
 
-}  // namespace kvcast::packager
+}  // namespace kvcast::manifests

@@ -7,17 +7,17 @@
 
 #include "manifests/result.h"
 
-namespace kvcast::packager {
+namespace kvcast::manifests {
 
 // Thread-safe.
 class Folders {
  public:
-  manifests::Status make(const std::string& folder);  // parents too
+  Status make(const std::string& folder);  // parents too
   // A name in it is new, or was found there: whoever made it may have been killed before the sync.
   void changed(const std::string& folder);
   // Those made, found or changed since the last call, and all above them: what this run relies on
   // may be the work of one that was killed.
-  manifests::Status sync();
+  Status sync();
 
  private:
   std::mutex mutex_;
@@ -26,4 +26,4 @@ class Folders {
   std::map<std::string, bool> unsynced_;
 };
 
-}  // namespace kvcast::packager
+}  // namespace kvcast::manifests
