@@ -16,6 +16,7 @@
 #include "packager/check/chunk_check.h"
 #include "packager/check/findings.h"
 #include "packager/check/manifest_check.h"
+#include "packager/check/moments_check.h"
 #include "packager/check/store_check.h"
 #include "packager/encode/object_sections.h"
 #include "packager/profile_object.h"
@@ -134,9 +135,15 @@ void verify_prefix_entry(std::string_view json, const std::string& name, VerifyR
 }
 
 void verify_kv_file(const std::string& path, VerifyReport& report) {
-  ++report.kv_files;
   const auto file = manifests::SafetensorsFile::open(path);
+  const bool is_moments = file.ok() && names_moments(file->header());
+  ++(is_moments ? report.moment_files : report.kv_files);
   if (!file.ok()) return add_defect(report, path, file.error().message);
+  if (is_moments) {
+    const Status good = check_moments(*file);
+    if (!good.ok()) add_defect(report, path, good.error().message);
+    return;
+  }
   const auto info = manifests::describe_kv_file(*file);
   if (!info.ok()) add_defect(report, path, info.error().message);
 }

@@ -43,7 +43,7 @@ struct Defect {
 
 struct VerifyReport {
   uint64_t manifests = 0, objects = 0, object_bytes = 0, sections_decoded = 0, prefix_entries = 0;
-  uint64_t kv_files = 0;
+  uint64_t kv_files = 0, moment_files = 0;
   std::vector<Defect> defects;
   std::vector<std::string> unreferenced;  // files of objects that no manifest of the tenant names
 };
@@ -64,7 +64,8 @@ void verify_object(std::span<const std::byte> bytes, const std::string& name,
 // A lone prefix entry: whether it can be read.
 void verify_prefix_entry(std::string_view json, const std::string& name, VerifyReport& report);
 
-// A KV cache before it is packed: header, shapes, metadata.
+// A KV cache before it is packed: header, shapes, metadata. Or moments, by their tensors' names: all
+// values too.
 void verify_kv_file(const std::string& path, VerifyReport& report);
 
 // All tenants below a store's root, or one tenant's root: manifests, their objects, prefix entries.

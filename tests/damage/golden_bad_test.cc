@@ -57,7 +57,7 @@ std::vector<Defect> explain(const fs::path& path) {
     packager::verify_manifest(as_text(bytes), name, objects, {}, report);
   } else if (format == "prefix") {
     packager::verify_prefix_entry(as_text(bytes), name, report);
-  } else if (format == "kv_file") {
+  } else if (format == "kv_file" || format == "moments") {
     packager::verify_kv_file(name, report);
   } else {
     ADD_FAILURE() << path << ": no reader for this folder";

@@ -1,6 +1,6 @@
 #include "tests/damage/golden_defects.h"
 
-#include <functional>
+#include <limits>
 
 #include "manifests/object.h"
 #include "manifests/text.h"
@@ -210,6 +210,62 @@ void add_kv_contents(std::vector<GoldenDefect>& all) {
       "metadata rope: ");
 }
 
+// One layer: queries' moment of one head of two dims, the output projection's of one dim.
+const std::string kMetadata = R"("__metadata__":{"weights":"w"},)";
+const std::string kQuery =
+    R"("layers.0.query_moment":{"dtype":"F32","shape":[1,2,2],"data_offsets":[0,16]})";
+const std::string kOutput =
+    R"("layers.0.output_moment":{"dtype":"F32","shape":[1,1,1],"data_offsets":[16,20]})";
+
+Bytes moments_file(const std::string& json, std::vector<float> values = {1, 0, 0, 1, 1}) {
+  Bytes file = kv_file("{" + json + "}", 0);
+  const auto data = std::as_bytes(std::span(values));
+  file.insert(file.end(), data.begin(), data.end());
+  return file;
+}
+
+void add_moments(std::vector<GoldenDefect>& all) {
+  const auto add = [&](const char* name, const Bytes& bytes, const char* message) {
+    all.push_back({std::string("moments/") + name + ".safetensors", bytes, message});
+  };
+  const std::string good = kMetadata + kQuery + "," + kOutput;
+  const auto query = [&](const std::string& name, const std::string& type_and_shape) {
+    return kMetadata + R"("layers.)" + name + R"(.query_moment":{)" + type_and_shape +
+           R"(,"data_offsets":[0,16]},)" + kOutput;
+  };
+  add("good", moments_file(good), "");
+  add("bad_weights_missing", moments_file(kQuery + "," + kOutput), "metadata weights: missing");
+  add("bad_foreign_tensor",
+      moments_file(good + R"(,"layers.0.key":{"dtype":"F32","shape":[0],"data_offsets":[20,20]})"),
+      "tensor layers.0.key is no moment");
+  add("bad_element_type", moments_file(query("0", R"("dtype":"I32","shape":[1,2,2])")),
+      "tensor layers.0.query_moment, I32 [1, 2, 2]: expected F32");
+  add("bad_not_square", moments_file(query("0", R"("dtype":"F32","shape":[1,4,1])")),
+      "tensor layers.0.query_moment, F32 [1, 4, 1]: expected F32 [kv_heads, dim, dim]");
+  add("bad_two_dims", moments_file(query("0", R"("dtype":"F32","shape":[2,2])")),
+      "tensor layers.0.query_moment, F32 [2, 2]: expected F32 [kv_heads, dim, dim]");
+  add("bad_no_heads",
+      moments_file(
+          kMetadata +
+              R"("layers.0.query_moment":{"dtype":"F32","shape":[0,2,2],"data_offsets":[0,0]})",
+          {}),
+      "tensor layers.0.query_moment, F32 [0, 2, 2]: expected");
+  add("bad_first_layer_missing", moments_file(query("1", R"("dtype":"F32","shape":[1,2,2])")),
+      "layers.0.query_moment");
+  add("bad_layers_differ",
+      moments_file(good + R"(,"layers.1.query_moment":{"dtype":"F32","shape":[1,1,1],)"
+                          R"("data_offsets":[20,24]})",
+                   {1, 0, 0, 1, 1, 1}),
+      "tensor layers.1.query_moment, F32 [1, 1, 1]: expected F32 [1, 2, 2]");
+  add("bad_negative_diagonal", moments_file(good, {1, 0, 0, -1, 1}),
+      "tensor layers.0.query_moment[0, 1, 1] is -1: no second moment");
+  add("bad_infinite", moments_file(good, {1, std::numeric_limits<float>::infinity(), 0, 1, 1}),
+      "tensor layers.0.query_moment[0, 0, 1] is inf: no second moment");
+  Bytes truncated = moments_file(good);
+  truncated.pop_back();
+  add("bad_truncated", truncated, "layers.0.output_moment.data_offsets");
+}
+
 }  // namespace
 
 std::vector<GoldenDefect> golden_defects() {
@@ -221,6 +277,7 @@ std::vector<GoldenDefect> golden_defects() {
   add_prefix_entries(all);
   add_kv_headers(all);
   add_kv_contents(all);
+  add_moments(all);
   return all;
 }
 

@@ -1,4 +1,4 @@
-// What tests/golden/{plane,text,prefix,kv_file} hold, named for their defects.
+// What tests/golden/{plane,text,prefix,kv_file,moments} hold, named for their defects.
 #pragma once
 
 #include <string>

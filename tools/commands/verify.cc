@@ -34,6 +34,7 @@ void print_json(const VerifyReport& found) {
                                        {"sections_decoded", found.sections_decoded},
                                        {"prefix_entries", found.prefix_entries},
                                        {"kv_files", found.kv_files},
+                                       {"moment_files", found.moment_files},
                                        {"defects", std::move(defects)},
                                        {"unreferenced", found.unreferenced}};
   std::printf("%s\n", json.dump().c_str());
@@ -95,9 +96,10 @@ void add_verify_command(CLI::App& app, int& exit_code) {
       app.add_subcommand("verify", "Check that what is stored is whole and can be decoded");
   const auto options = std::make_shared<VerifyOptions>();
   command
-      ->add_option(
-          "input", options->input,
-          "Path or URL of a manifest, an object or a prefix entry, or path of a store or a KV file")
+      ->add_option("input", options->input,
+                   "Path or URL of a manifest, an object or a prefix entry, or path of a store, a "
+                   "KV file or a "
+                   "file of moments")
       ->required();
   command->add_option("--salt-file", options->salt_file,
                       "Salt it was packed with (else KVCAST_SALT)");
