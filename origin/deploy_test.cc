@@ -92,12 +92,20 @@ class DeployTest : public ::testing::Test {
     }
     return false;
   }
+  // Its log is written in batches: when this last request shows, so does all before it.
   size_t lines_of_origin_with(const std::string& text) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // its log is written in batches
-    std::ifstream log(own_.path() / "origin.log");
-    size_t count = 0;
-    for (std::string line; std::getline(log, line);) count += line.find(text) != line.npos;
-    return count;
+    const std::string last = "/last" + std::to_string(++asked_);
+    testing::get(server_->port(), last);
+    for (int i = 0; i < 2000; ++i) {
+      std::ifstream log(own_.path() / "origin.log");
+      size_t count = 0;
+      for (std::string line; std::getline(log, line);) {
+        if (line.find("\"path\":\"" + last + "\"") != line.npos) return count;
+        count += line.find(text) != line.npos;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return 0;
   }
   void check_cache() {
     const std::string mine = "/s/" + token("acme"), path = "/" + object_;
@@ -132,6 +140,7 @@ class DeployTest : public ::testing::Test {
   std::unique_ptr<Server> server_;
   const uint16_t port_ = free_port();
   std::optional<Process> cache_;
+  int asked_ = 0;
 };
 
 TEST_F(DeployTest, NginxChecksTokensAndKeepsThemToItself) {

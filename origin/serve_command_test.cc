@@ -62,6 +62,18 @@ class ServeCommandTest : public ::testing::Test {
     const std::string line = server_->read_line();
     return nlohmann::json::parse(line)["port"].get<uint16_t>();
   }
+  // As the first signal makes it.
+  static bool stops_listening(uint16_t port) {
+    try {
+      for (int i = 0; i < 2000; ++i) {
+        testing::Client probe(port);
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      }
+    } catch (const std::runtime_error&) {
+      return true;
+    }
+    return false;
+  }
   std::string curl(const std::vector<std::string>& more) {
     std::vector<std::string> arguments = {"curl", "-s", "--max-time", "20"};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -83,7 +95,7 @@ TEST_F(ServeCommandTest, ServesUntilASignalThenDrains) {
     const uint16_t port = start();
     testing::Client client(port, 4096);
     client.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    client.wait_for_answer();
     server_->signal(number);
     EXPECT_TRUE(client.receive().complete);
     EXPECT_EQ(server_->wait(), 0);
@@ -95,9 +107,9 @@ TEST_F(ServeCommandTest, ASecondSignalEndsItAtOnce) {
   const uint16_t port = start();
   testing::Client client(port, 4096);
   client.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  client.wait_for_answer();
   server_->signal(SIGTERM);
-  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_TRUE(stops_listening(port));
   server_->signal(SIGINT);
   EXPECT_EQ(server_->wait(), 128 + SIGINT);
 }

@@ -100,19 +100,28 @@ TEST_F(ServerLimitsTest, IdleTime) {
   params_.limits.idle_timeout_ms = 50;
   const uint16_t port = start();
   EXPECT_TRUE(Client(port).is_closed_by_peer());
-  Client client(port);
-  EXPECT_EQ(client.get("/file").status, 200);
-  EXPECT_TRUE(client.is_closed_by_peer()) << "and no 408 before";
+  int status = 0;  // of a busy machine's client, which may not get to ask in time
+  for (int i = 0; i < 100 && status == 0; ++i) {
+    Client client(port);
+    status = client.get("/file").status;
+    EXPECT_TRUE(client.is_closed_by_peer()) << "and no 408 before";
+  }
+  EXPECT_EQ(status, 200);
 }
 
 TEST_F(ServerLimitsTest, APeerThatReadsTooSlowlyIsCutOff) {
   folder_.write("large", testing::noise(20'000'000, 3));
   params_.limits.response_grace_ms = 100;
   params_.limits.min_rate_bytes_per_s = 1'000'000'000;
-  Client client(start(), 4096);
-  client.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
-  std::this_thread::sleep_for(milliseconds(600));
-  EXPECT_FALSE(client.receive().complete);
+  const uint16_t port = start();
+  bool complete = true;  // the server of a busy machine may not get to look for so long
+  for (int i = 0; i < 20 && complete; ++i) {
+    Client client(port, 4096);
+    client.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
+    std::this_thread::sleep_for(milliseconds(600));
+    complete = client.receive().complete;
+  }
+  EXPECT_FALSE(complete);
 }
 
 TEST_F(ServerLimitsTest, RequestsPerConnection) {
@@ -154,7 +163,7 @@ TEST_F(ServerLimitsTest, DrainLetsAResponseFinishAndClosesIdleConnections) {
   Client idle(port), busy(port, 4096);
   EXPECT_EQ(idle.get("/file").status, 200);
   busy.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
-  std::this_thread::sleep_for(milliseconds(100));
+  busy.wait_for_answer();
   std::thread stopping([&] { server_->stop(std::chrono::seconds(60)); });
   EXPECT_TRUE(idle.is_closed_by_peer());
   EXPECT_TRUE(busy.receive().body == content);
@@ -167,7 +176,7 @@ TEST_F(ServerLimitsTest, DrainEndsEvenIfAPeerNeverReads) {
   folder_.write("large", testing::noise(20'000'000, 4));
   Client stuck(start(), 4096);
   stuck.send("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
-  std::this_thread::sleep_for(milliseconds(50));
+  stuck.wait_for_answer();
   const auto begin = steady_clock::now();
   server_->stop(milliseconds(100));
   EXPECT_GE(seconds_since(begin), 0.1);

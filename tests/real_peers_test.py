@@ -46,7 +46,7 @@ def free_port():
 
 
 def wait_for(url, context=None):
-    for _ in range(400):
+    for _ in range(1200):
         try:
             urllib.request.urlopen(url, timeout=5, context=context).close()
             return

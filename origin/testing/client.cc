@@ -100,6 +100,11 @@ Response Client::receive(bool head_only) {
   return response;
 }
 
+void Client::wait_for_answer() {
+  char byte;
+  if (received_.empty()) (void)::recv(fd_, &byte, 1, MSG_PEEK);
+}
+
 bool Client::is_closed_by_peer() {
   char byte;
   const ssize_t got = received_.empty() ? ::recv(fd_, &byte, 1, 0) : 1;

@@ -28,6 +28,8 @@ class Client {
   void send(std::string_view bytes);  // errors show as a response of status 0
   void finish_sending();              // half-closes
   Response receive(bool head_only = false);
+  // Returns when an answer has begun to come, which stays to be received; or nothing came for 10 s.
+  void wait_for_answer();
   // Whether the server closes within 10 s, sending nothing more.
   bool is_closed_by_peer();
   // `more` are header lines, each with its CRLF.

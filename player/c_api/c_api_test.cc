@@ -33,6 +33,14 @@ kvcast_sink empty_sink() {
   return sink;
 }
 
+// A deadline that no machine misses.
+kvcast_params patient() {
+  kvcast_params params{};
+  kvcast_params_init(&params, sizeof(params));
+  params.ttft_slo_ms = 120'000;
+  return params;
+}
+
 TEST(CApi, OpenNeedsASourceAndSaysSo) {
   kvcast_player* player = nullptr;
   kvcast_source source = source_at("");
@@ -78,13 +86,14 @@ TEST(CApi, ErrorsKeepTheirKindAndName) {
     return Reply{http_ok("no manifest")};
   });
   const kvcast_sink sink = empty_sink();
+  const kvcast_params params = patient();
   for (const auto& [path, status] :
        {std::pair("/none", KVCAST_IO), std::pair("/t/public/m/x.json", KVCAST_CORRUPT)}) {
     const std::string url = server.url(path);
     const kvcast_source source = source_at(url);
     kvcast_player* player = nullptr;
     ASSERT_EQ(kvcast_open(&source, &player), KVCAST_OK);
-    EXPECT_EQ(kvcast_play(player, nullptr, &sink, nullptr), status);
+    EXPECT_EQ(kvcast_play(player, &params, &sink, nullptr), status);
     EXPECT_NE(std::string(kvcast_error(player)).find(url), std::string::npos)
         << kvcast_error(player);
     kvcast_free(player);
@@ -102,13 +111,14 @@ TEST(CApi, CancelsThePlayUnderWayOrTheNext) {
   kvcast_player* player = nullptr;
   ASSERT_EQ(kvcast_open(&source, &player), KVCAST_OK);
   const kvcast_sink sink = empty_sink();
+  const kvcast_params params = patient();
   kvcast_cancel(player);
-  EXPECT_EQ(kvcast_play(player, nullptr, &sink, nullptr), KVCAST_CANCELLED);
+  EXPECT_EQ(kvcast_play(player, &params, &sink, nullptr), KVCAST_CANCELLED);
   std::thread other([&] {
     while (!asked) std::this_thread::yield();
     kvcast_cancel(player);
   });
-  EXPECT_EQ(kvcast_play(player, nullptr, &sink, nullptr), KVCAST_CANCELLED);
+  EXPECT_EQ(kvcast_play(player, &params, &sink, nullptr), KVCAST_CANCELLED);
   other.join();
   EXPECT_NE(std::string(kvcast_error(player)).find("cancelled"), std::string::npos);
   kvcast_free(player);
