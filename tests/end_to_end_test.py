@@ -221,7 +221,7 @@ class EndToEnd(unittest.TestCase):
         self.assertIn("weights", done.stderr)
 
     def test_exit_codes_name_the_cause(self):
-        run("play", f"{self.server.url}/t/public/m/none.json", "--ttft-slo-ms", "500", expect=3)
+        run("play", f"{self.server.url}/t/public/m/none.json", "--ttft-slo-ms", LAVISH_MS, expect=3)
         run("play", expect=2)
         run("inspect", os.path.join(self.work, "nothing-here"), expect=3)
         run("verify", self.store)

@@ -161,11 +161,11 @@ class RealPeers(unittest.TestCase):
         self.assertTrue(all(r["http2"] == 0 for r in self.responses(events)))
 
     def test_nginx_with_an_unknown_certificate_is_refused(self):
-        done = run("play", self.tls, "--ttft-slo-ms", "1000", expect=3)
+        done = run("play", self.tls, "--ttft-slo-ms", LAVISH_MS, expect=3)
         self.assertIn("certificate", done.stderr)
 
     def test_nginx_behind_a_bearer_token(self):
-        run("play", self.guarded, "--ttft-slo-ms", "2000", expect=3)
+        run("play", self.guarded, "--ttft-slo-ms", LAVISH_MS, expect=3)
         token = os.path.join(self.work, "token")
         with open(token, "w") as f:
             f.write("s3cret\n")
