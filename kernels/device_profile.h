@@ -9,10 +9,12 @@
 
 #include "kernels/profile.h"
 
+struct CUstream_st;  // CUDA's, of the global namespace
+
 namespace kvcast::kernels {
 
 // cudaStream_t. Declared here so that callers compile without CUDA; nullptr is the default stream.
-using DeviceStream = struct CUstream_st*;
+using DeviceStream = ::CUstream_st*;
 
 // What every device address that calls take must be a multiple of; cudaMalloc gives 256.
 inline constexpr size_t kDeviceAlignment = 256;

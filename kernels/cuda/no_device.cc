@@ -1,5 +1,6 @@
 #include "kernels/cuda.h"
 #include "kernels/device_decode.h"
+#include "kernels/device_runtime.h"
 
 namespace kvcast::kernels {
 namespace {
@@ -14,6 +15,12 @@ CudaProbe probe_cuda() {
 
 Check decode_on_device(const DecodePlan&, const DecodeMemory&, const DeviceShare&, DeviceStream) {
   return Fault{std::string("no device: ") + kNoToolkit};
+}
+
+Checked<std::unique_ptr<DeviceRuntime>> open_cuda_device(uint32_t /*ordinal*/) {
+  return Fault{
+      "no CUDA device: this program was built without the CUDA Toolkit; build it with "
+      "-DKVCAST_CUDA=ON, or decode on the CPU"};
 }
 
 }  // namespace kvcast::kernels
