@@ -17,7 +17,8 @@ struct RecomputeTask {
   uint64_t begin = 0, end = 0;       // prefill [begin, end)
   kernels::Geometry geometry;
   kernels::DType dtype = kernels::DType::kBf16;
-  // [2 * layer + side]. KV of [0, begin): read only, and unchanged while the task runs.
+  // [2 * layer + side]. KV of [0, begin): read only, and unchanged while the task runs. Null with a
+  // device sink: there it is in the engine's own cache.
   std::span<const kernels::TensorView> prefix;
   // [2 * layer + side]. Where KV of [begin, end) goes, token `begin` first: a staging area. The
   // play copies it to the sink whole, or, when the task is cancelled or fails, not at all.

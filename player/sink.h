@@ -22,6 +22,8 @@ struct KvShape {
   uint64_t tokens = 0;
 };
 
+class DeviceKvSink;  // device_sink.h
+
 // Nothing is written before the object it came from had its SHA-256 checked. The session's thread
 // makes all calls; its decode threads write through the views, tokens and layers apart.
 class KvSink {
@@ -35,6 +37,9 @@ class KvSink {
   // error is a sink that cannot take this layer.
   virtual manifests::Result<kernels::MutableTensorView> destination(uint32_t layer,
                                                                     kernels::Side side) = 0;
+
+  // Not null: KV is kept on a device, which decodes it; destination() is not asked.
+  virtual DeviceKvSink* device() { return nullptr; }
 
   // The context's token ids, once they are known, which may be after prepare or never.
   virtual void tokens_known(std::span<const uint32_t> /*ids*/) {}

@@ -40,8 +40,8 @@ DecodeDone run_decode(const DecodeJob& job) {
   DecodeDone done{job.chunk, job.group, -1, {}, job.work, 0};
   for (auto level = static_cast<int>(job.planes.size()) - 1; level >= 0 && done.level < 0;
        --level) {
-    const Check check = job.codec != nullptr ? decode_level(job, static_cast<uint32_t>(level))
-                                             : decode_exact_section(job);
+    const Check check =
+        job.exact ? decode_exact_section(job) : decode_level(job, static_cast<uint32_t>(level));
     if (check) {
       done.level = level;
     } else if (done.fault.empty()) {
@@ -65,20 +65,22 @@ DecodePool::~DecodePool() {
   for (std::jthread& thread : threads_) thread.request_stop();
 }
 
-void DecodePool::submit(DecodeJob job) {
+void DecodePool::submit(std::vector<DecodeJob> jobs) {
   if (threads_.empty()) {
-    done_.push_back(run_decode(job));
-    wake_();
+    for (const DecodeJob& job : jobs) {
+      done_.push_back(run_decode(job));
+      wake_();
+    }
     return;
   }
   {
     const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(job));
+    for (DecodeJob& job : jobs) waiting_.push_back(std::move(job));
   }
-  ready_.notify_one();
+  ready_.notify_all();
 }
 
-std::vector<DecodeDone> DecodePool::collect() {
+manifests::Result<std::vector<DecodeDone>> DecodePool::collect() {
   const std::lock_guard lock(mutex_);
   if (bug_) std::rethrow_exception(std::exchange(bug_, nullptr));
   return std::exchange(done_, {});

@@ -1,5 +1,5 @@
 // Everything between fetched objects and KV in the sink: the profile, the objects kept for
-// re-decoding, the pool. Called from the session's thread.
+// re-decoding, what decodes. Called from the session's thread.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,10 @@
 #include "kernels/plane.h"
 #include "kernels/profile.h"
 #include "manifests/result.h"
+#include "player/device_sink.h"
 #include "player/estimator.h"
-#include "player/session/decode_pool.h"
 #include "player/session/presentation.h"
+#include "player/session/section_decoder.h"
 
 namespace kvcast::player {
 
@@ -26,14 +27,15 @@ class Decoding {
     std::string fault;  // why it is below `wanted`
   };
 
-  // `destinations`: [2 * layer + side], of all tokens. All must outlive it.
+  // `destinations`: [2 * layer + side], of all tokens; not used with a `device`, which may be null.
+  // All must outlive it.
   Decoding(const Presentation& presentation,
-           const std::vector<kernels::MutableTensorView>& destinations, bool exact,
-           uint32_t threads, std::function<void()> wake);
+           const std::vector<kernels::MutableTensorView>& destinations, DeviceKvSink* device,
+           bool exact, uint32_t threads, std::function<void()> wake);
 
   // Planes decode once it is there; exact objects need none.
   manifests::Status set_profile(std::vector<std::byte> object);
-  bool ready() const { return exact_ || codec_ != nullptr; }
+  bool ready() const { return exact_ || has_profile_; }
 
   // Keeps the object of plane n of a chunk. Error: it is not what the manifest says.
   manifests::Status keep(uint32_t chunk, uint32_t plane, std::vector<std::byte> object);
@@ -44,7 +46,11 @@ class Decoding {
     uint32_t chunk = 0, level = 0;
   };
   void submit(const std::vector<Order>& orders);
-  std::vector<Chunk> collect();  // chunks whose last section is done
+  manifests::Result<std::vector<Chunk>> collect();  // chunks whose last section is done
+
+  // KV of a chunk that was computed elsewhere, [2 * layer + side], dense rows.
+  manifests::Status place(uint32_t chunk, std::span<const kernels::MutableTensorView> from);
+  uint32_t at_once() const;  // how many chunks are worth decoding together
 
   uint32_t active() const { return active_; }  // chunks
   uint32_t groups() const { return static_cast<uint32_t>(groups_.size()); }
@@ -64,17 +70,19 @@ class Decoding {
 
   const Presentation& presentation_;
   const std::vector<kernels::MutableTensorView>& destinations_;
+  DeviceKvSink* const device_;
   const bool exact_;
-  const uint32_t threads_;
+  const uint32_t threads_;  // that share the work
+  bool has_profile_ = false;
   kernels::Profile profile_;
-  std::unique_ptr<kernels::Codec> codec_;  // of profile_
+  std::unique_ptr<kernels::Codec> codec_;  // of profile_; host memory only
   std::vector<kernels::LayerGroup> groups_;
   std::vector<uint32_t> group_jobs_;
   std::vector<std::vector<std::shared_ptr<const StoredObject>>> kept_;  // [chunk][plane]
   std::vector<Progress> progress_;                                      // [chunk]
   uint32_t active_ = 0;
   DecodeEstimator estimator_;
-  DecodePool pool_;  // last: its jobs use the above
+  std::unique_ptr<SectionDecoder> decoder_;  // last: its jobs use the above
 };
 
 }  // namespace kvcast::player

@@ -41,6 +41,10 @@ Result<std::vector<kernels::MutableTensorView>> prepare(KvSink& sink,
     return ready.error();
   }
   std::vector<kernels::MutableTensorView> destinations;
+  if (sink.device() != nullptr) {  // nothing that the host could read or write
+    destinations.resize(2 * size_t{shape.geometry.layers});
+    return destinations;
+  }
   for (uint32_t layer = 0; layer < shape.geometry.layers; ++layer) {
     for (const auto side : {kernels::Side::kKey, kernels::Side::kValue}) {
       auto view = sink.destination(layer, side);

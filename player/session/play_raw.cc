@@ -5,6 +5,7 @@
 
 #include "manifests/kv_file.h"
 #include "manifests/safetensors.h"
+#include "player/device/placing.h"
 #include "player/player.h"
 #include "player/session/link.h"
 #include "player/session/presentation.h"
@@ -36,15 +37,14 @@ Result<std::vector<std::byte>> fetch(Link& link, const std::string& url, std::st
   return cancelled();
 }
 
-// Rows of one tensor of the file to the sink.
-void copy_tensor(const manifests::SafetensorsHeader& header, const std::string& name,
-                 std::span<const std::byte> file, uint64_t tokens, kernels::MutableTensorView to) {
-  const manifests::TensorInfo& tensor = header.tensors.at(name);
-  const uint64_t row_bytes = tokens > 0 ? tensor.bytes / tokens : 0;
-  for (uint64_t token = 0; token < tokens; ++token) {
-    std::memcpy(to.data + token * to.token_stride_bytes,
-                file.data() + tensor.offset + token * row_bytes, row_bytes);
-  }
+// Dense rows of one tensor of the file.
+kernels::TensorView rows_of(const manifests::SafetensorsHeader& header, uint32_t layer,
+                            kernels::Side side, std::span<const std::byte> file, uint64_t tokens) {
+  const auto found =
+      header.tensors.find(side == kernels::Side::kKey ? manifests::key_tensor_name(layer)
+                                                      : manifests::value_tensor_name(layer));
+  if (found == header.tensors.end() || tokens == 0) return {};
+  return {file.data() + found->second.offset, found->second.bytes / tokens};
 }
 
 Result<Presentation> describe(const manifests::KvFileInfo& info, const std::string& url,
@@ -62,15 +62,24 @@ Result<Presentation> describe(const manifests::KvFileInfo& info, const std::stri
 
 Status copy(const manifests::SafetensorsHeader& header, std::span<const std::byte> file,
             const Presentation& presentation, KvSink& sink) {
+  const uint64_t tokens = presentation.tokens;
+  std::vector<kernels::TensorView> tensors;
   for (uint32_t layer = 0; layer < presentation.geometry.layers; ++layer) {
     for (const auto side : {kernels::Side::kKey, kernels::Side::kValue}) {
-      if (presentation.geometry.channels(side) == 0) continue;
-      const auto view = sink.destination(layer, side);
-      if (!view) return view.error();
-      const std::string name = side == kernels::Side::kKey ? manifests::key_tensor_name(layer)
-                                                           : manifests::value_tensor_name(layer);
-      copy_tensor(header, name, file, presentation.tokens, *view);
+      tensors.push_back(rows_of(header, layer, side, file, tokens));
+      if (sink.device() != nullptr || presentation.geometry.channels(side) == 0) continue;
+      const auto to = sink.destination(layer, side);
+      if (!to) return to.error();
+      const kernels::TensorView& from = tensors.back();
+      for (uint64_t token = 0; token < tokens; ++token) {
+        std::memcpy(to->data + token * to->token_stride_bytes,
+                    from.data + token * from.token_stride_bytes, from.token_stride_bytes);
+      }
     }
+  }
+  if (sink.device() != nullptr) {
+    const kernels::TokenRange all{0, static_cast<uint32_t>(tokens)};
+    if (Status placed = place_chunk(*sink.device(), all, tensors); !placed) return placed;
   }
   sink.chunk_ready(0, presentation.tokens);
   for (uint32_t layer = 0; layer < presentation.geometry.layers; ++layer) sink.layer_ready(layer);

@@ -1,7 +1,6 @@
 #include "player/session/recomputing.h"
 
 #include <chrono>
-#include <cstring>
 
 namespace kvcast::player {
 namespace {
@@ -90,24 +89,6 @@ std::optional<Recomputing::Finished> Recomputing::collect() {
     chunk_.reset();
   }
   return finished;
-}
-
-void Recomputing::commit(uint32_t chunk) const {
-  const manifests::ChunkEntry& entry = presentation_.manifest.chunks[chunk];
-  for (size_t i = 0; i < destinations_.size(); ++i) {
-    const size_t row_bytes = staged_[i].token_stride_bytes;
-    const size_t stride = destinations_[i].token_stride_bytes;
-    std::byte* to = destinations_[i].data + entry.token_begin * stride;
-    const uint64_t rows = entry.token_end - entry.token_begin;
-    if (row_bytes == 0) continue;
-    if (stride == row_bytes) {
-      std::memcpy(to, staged_[i].data, rows * row_bytes);
-      continue;
-    }
-    for (uint64_t row = 0; row < rows; ++row) {
-      std::memcpy(to + row * stride, staged_[i].data + row * row_bytes, row_bytes);
-    }
-  }
 }
 
 void Recomputing::work(std::stop_token end) {

@@ -1,5 +1,5 @@
-// The recompute thread: one chunk at a time into a staging area, copied to the sink whole or not at
-// all. Called from the session's thread.
+// The recompute thread: one chunk at a time into a staging area, from where it is placed whole or
+// not at all. Called from the session's thread.
 #pragma once
 
 #include <condition_variable>
@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -48,7 +49,7 @@ class Recomputing {
   void cancel() { stop_.request_stop(); }
   // Then it is idle, and the staging area valid. Throws what the engine threw.
   std::optional<Finished> collect();
-  void commit(uint32_t chunk) const;  // staging area to sink
+  std::span<const kernels::MutableTensorView> staged() const { return staged_; }  // dense rows
 
  private:
   void work(std::stop_token end);

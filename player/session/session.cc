@@ -24,7 +24,7 @@ Session::Session(Transport& transport, Link& link, const Journal& journal, const
       controller_(controller),
       sink_(sink),
       recompute_cost_(recompute != nullptr ? recompute->cost() : std::nullopt),
-      decoding_(presentation, destinations, params.exact, params.decode_threads,
+      decoding_(presentation, destinations, sink.device(), params.exact, params.decode_threads,
                 [&transport] { transport.wake(); }),
       recomputing_(recompute, presentation, destinations, [&transport] { transport.wake(); }) {
   seen_.chunks = make_ladders(presentation, params);
@@ -43,8 +43,8 @@ Result<PlayReport> Session::run(const std::vector<uint32_t>& tokens, std::stop_t
     if (handed_over_) return report();
     for (Link::Outcome& outcome : link_.poll(wait_time())) take_outcome(outcome);
     if (stop.stop_requested()) return cancelled();
-    take_decodes();
-    take_recompute();
+    if (Status taken = take_decodes(); !taken) return taken.error();
+    if (Status taken = take_recompute(); !taken) return taken.error();
   }
 }
 
@@ -96,7 +96,7 @@ void Session::look() {
   link_.history(seen_.history);
   seen_.in_flight_bytes = link_.in_flight_bytes();
   seen_.free_transfers = link_.free_transfers(params_.connections, params_.most_connections);
-  const uint32_t decodes = std::max(1u, params_.decode_threads);
+  const uint32_t decodes = decoding_.at_once();
   seen_.free_decodes = decoding_.ready() ? decodes - std::min(decodes, decoding_.active()) : 0;
   seen_.recompute_available = recomputing_.available();
   seen_.recomputing = recomputing_.cancelling() ? std::nullopt : recomputing_.chunk();

@@ -39,9 +39,9 @@ class Session {
   void take_outcome(Link::Outcome& outcome);
   void take_plane(Link::Outcome& outcome);
   void take_text(Link::Outcome& outcome);
-  void take_decodes();
-  void take_recompute();
-  void commit_recompute();
+  Status take_decodes();
+  Status take_recompute();
+  Status commit_recompute();
   void lose_plane(uint32_t chunk, uint32_t plane, const manifests::Error& why);
   void lose_profile(const manifests::Error& why);
 

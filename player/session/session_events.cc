@@ -84,8 +84,10 @@ void Session::lose_plane(uint32_t c, uint32_t plane, const manifests::Error& why
                                                 : "recomputation is left"));
 }
 
-void Session::take_decodes() {
-  for (const Decoding::Chunk& done : decoding_.collect()) {
+Status Session::take_decodes() {
+  const auto finished = decoding_.collect();
+  if (!finished) return finished.error();
+  for (const Decoding::Chunk& done : *finished) {
     ChunkState& chunk = seen_.chunks[done.chunk];
     chunk.decoding_level = -1;
     chunk.decoded_level = done.level;
@@ -102,9 +104,10 @@ void Session::take_decodes() {
       decoding_.release(done.chunk);
     }
   }
+  return {};
 }
 
-void Session::take_recompute() {
+Status Session::take_recompute() {
   if (auto finished = recomputing_.collect()) {
     const manifests::ChunkEntry& entry = presentation_.manifest.chunks[finished->chunk];
     gpu_seconds_ += finished->seconds;
@@ -125,16 +128,18 @@ void Session::take_recompute() {
                     {{"seconds", finished->seconds}});
     }
   }
-  if (committing_ && seen_.chunks[*committing_].decoding_level < 0) commit_recompute();
+  if (committing_ && seen_.chunks[*committing_].decoding_level < 0) return commit_recompute();
+  return {};
 }
 
-void Session::commit_recompute() {
+Status Session::commit_recompute() {
   const uint32_t c = *std::exchange(committing_, std::nullopt);
-  recomputing_.commit(c);
+  if (Status placed = decoding_.place(c, recomputing_.staged()); !placed) return placed;
   seen_.chunks[c].recomputed = true;
   decoding_.release(c);
   const manifests::ChunkEntry& entry = presentation_.manifest.chunks[c];
   sink_.chunk_ready(entry.token_begin, entry.token_end);
+  return {};
 }
 
 }  // namespace kvcast::player
