@@ -182,6 +182,10 @@ Status RemoteStore::list(const std::string& prefix, const Visit& visit) {
     if (response.status != 200 || !response.trouble.empty()) {
       return error_of("list", prefix, response);
     }
+    if (response.content_length.value_or(0) > response.body.size()) {
+      return Error{ErrorKind::kCorrupt,
+                   params_.name + ": a page of the list of " + prefix + "* is too long"};
+    }
     for (const std::string& entry : xml_elements(response.body, "Contents")) {
       const std::string key = xml_text(entry, "Key");
       if (!key.starts_with(params_.key_prefix)) continue;
@@ -189,7 +193,12 @@ Status RemoteStore::list(const std::string& prefix, const Visit& visit) {
                                     xml_number(entry, "Size"), xml_time(entry, "LastModified")});
       if (!visited.ok()) return visited;
     }
-    token = xml_text(response.body, "NextContinuationToken");
+    std::string next = xml_text(response.body, "NextContinuationToken");
+    if (!next.empty() && next == token) {
+      return Error{ErrorKind::kCorrupt,
+                   params_.name + ": the list of " + prefix + "* does not go on: twice " + next};
+    }
+    token = std::move(next);
   } while (!token.empty());
   return {};
 }

@@ -264,6 +264,15 @@ TEST_F(RemoteStoreTest, ListsAllPages) {
       RemoteStore(origin_params()).list("", [](const ListedFile&) { return Status(); }).ok());
 }
 
+TEST_F(RemoteStoreTest, AListThatNeverEndsIsEnded) {
+  server_.lists_for_ever = true;
+  const Status listed =
+      RemoteStore(s3_params()).list("t/a/", [](const ListedFile&) { return Status(); });
+  ASSERT_FALSE(listed.ok());
+  EXPECT_EQ(listed.error().kind, ErrorKind::kCorrupt);
+  EXPECT_NE(listed.error().message.find("does not go on"), std::string::npos);
+}
+
 TEST(RetryDelay, DoublesItsLimitAndObeysTheServer) {
   const RetryPolicy policy{4, milliseconds(100), milliseconds(300), milliseconds(2000)};
   EXPECT_EQ(retry_delay(policy, 1, {}, 0), milliseconds(0));

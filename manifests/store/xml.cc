@@ -11,11 +11,12 @@ namespace {
 
 constexpr std::pair<std::string_view, char> kEntities[] = {
     {"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}};
+constexpr size_t kMostEntityChars = 12;  // beyond them none ends
 
 std::string resolved(std::string_view text) {
   std::string plain;
   while (!text.empty()) {
-    const size_t end = text.front() == '&' ? text.find(';') : text.npos;
+    const size_t end = text.front() == '&' ? text.substr(0, kMostEntityChars).find(';') : text.npos;
     if (end == text.npos) {
       plain += text.front();
       text.remove_prefix(1);

@@ -257,6 +257,7 @@ FakeS3::Answer FakeS3::list(const FakeRequest& request) {
   const std::string after = parameter(request.query, "continuation-token");
   std::string body = "<ListBucketResult>";
   size_t count = 0;
+  if (lists_for_ever) body += "<NextContinuationToken>again</NextContinuationToken>";
   for (auto at = objects_.upper_bound(after); at != objects_.end(); ++at) {
     if (!at->first.starts_with(prefix)) continue;
     body += "<Contents><Key>" + at->first.substr(1) + "</Key><Size>" +

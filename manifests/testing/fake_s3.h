@@ -44,6 +44,7 @@ class FakeS3 {
   // Asked for each request, by one thread at a time; to be set before requests come.
   std::function<Fault(const FakeRequest&)> fault;
   bool ignores_ranges = false;
+  bool lists_for_ever = false;  // the same page again and again
 
   std::map<std::string, std::string> objects() const;  // by path, "/" in front
   void set(const std::string& path, std::string bytes);
