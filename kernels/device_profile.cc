@@ -86,9 +86,14 @@ std::vector<double> rope_powers(const Rope& rope) {
 }
 
 RopeImage rope_image(const Rope& rope, ImageWriter& writer) {
-  return {rope.layout == Rope::Layout::kInterleaved, rope.first_dim,
-          static_cast<uint32_t>(rope.inv_freq.size()), static_cast<float>(rope.attention_scaling),
-          writer.put(rope_powers(rope))};
+  RopeImage image{};
+  image.interleaved = rope.layout == Rope::Layout::kInterleaved;
+  image.first_dim = rope.first_dim;
+  image.pairs = static_cast<uint32_t>(rope.inv_freq.size());
+  image.scaling = static_cast<float>(rope.attention_scaling);
+  image.unscaling = static_cast<float>(1.0 / rope.attention_scaling);
+  image.powers = writer.put(rope_powers(rope));
+  return image;
 }
 
 // `position`: coded, of the block's components.

@@ -5,21 +5,9 @@
 #include <utility>
 
 #include "kernels/cuda/decode_launches.cuh"
+#include "kernels/cuda/emulated_launcher.cuh"
 
 namespace kvcast::kernels {
-namespace {
-
-struct EmulatedLauncher {
-  uint32_t max_blocks;
-
-  template <typename Kernel>
-  void run(const Kernel& kernel, uint64_t blocks) const {
-    emulation::run(static_cast<uint32_t>(std::min<uint64_t>(blocks, max_blocks)), Kernel::kThreads,
-                   Kernel::kSharedBytes, kernel);
-  }
-};
-
-}  // namespace
 
 EmulatedMemory::EmulatedMemory(size_t bytes)
     : data_(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{kDeviceAlignment}))),

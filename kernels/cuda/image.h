@@ -34,7 +34,8 @@ struct ClassImage {
 struct RopeImage {
   uint32_t interleaved;  // or half-split
   uint32_t first_dim, pairs;
-  float scaling;
+  float scaling, unscaling;  // redoing, undoing
+  uint32_t unused;
   uint64_t powers;  // double[kRopeParts][pairs][64][2]: cosine and sine of digits of the position
 };
 inline constexpr uint32_t kRopeDigitBits = 6, kRopeDigits = 1u << kRopeDigitBits, kRopeParts = 5;

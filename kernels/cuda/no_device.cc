@@ -1,11 +1,16 @@
 #include "kernels/cuda.h"
 #include "kernels/device_decode.h"
+#include "kernels/device_encode.h"
 #include "kernels/device_runtime.h"
 
 namespace kvcast::kernels {
 namespace {
 
 constexpr const char* kNoToolkit = "built without the CUDA Toolkit";
+
+Fault no_device() {
+  return {std::string("no device: ") + kNoToolkit};
+}
 
 }  // namespace
 
@@ -14,7 +19,18 @@ CudaProbe probe_cuda() {
 }
 
 Check decode_on_device(const DecodePlan&, const DecodeMemory&, const DeviceShare&, DeviceStream) {
-  return Fault{std::string("no device: ") + kNoToolkit};
+  return no_device();
+}
+Check quantise_on_device(const DeviceEncoding&, const EncodeMemory&, const DeviceShare&,
+                         DeviceStream) {
+  return no_device();
+}
+Check code_on_device(const DeviceEncoding&, const EncodeMemory&, const DeviceShare&, DeviceStream) {
+  return no_device();
+}
+Check gather_on_device(const DeviceEncoding&, const EncodeMemory&, const DeviceShare&,
+                       DeviceStream) {
+  return no_device();
 }
 
 Checked<std::unique_ptr<DeviceRuntime>> open_cuda_device(uint32_t /*ordinal*/) {

@@ -4,19 +4,12 @@
 #include <string>
 
 #include "kernels/cuda/finish_choice.h"
-#include "kernels/cuda/image.h"
-#include "kernels/cuda/tensor_check.h"
 #include "kernels/plane/section_planes.h"
 
 namespace kvcast::kernels {
 namespace {
 
-constexpr uint64_t kMaxPosition = uint64_t{1} << (kRopeParts * kRopeDigitBits);
 constexpr uint64_t kMaxTasks = std::numeric_limits<int32_t>::max();
-
-uint64_t aligned(uint64_t bytes) {
-  return (bytes + kDeviceAlignment - 1) / kDeviceAlignment * kDeviceAlignment;
-}
 
 uint32_t tiles_in(uint32_t size, uint32_t tile) {
   return (size + tile - 1) / tile;
@@ -26,13 +19,11 @@ uint32_t tiles_in(uint32_t size, uint32_t tile) {
 
 PlanBuilder::PlanBuilder(const DeviceProfile& profile, DType dtype, size_t planes_bytes,
                          bool to_tensors)
-    : profile_(profile), dtype_(dtype), planes_bytes_(planes_bytes), to_tensors_(to_tensors) {}
-
-uint64_t PlanBuilder::reserve(uint64_t bytes) {
-  const uint64_t offset = scratch_;
-  scratch_ += aligned(bytes);
-  return offset;
-}
+    : profile_(profile),
+      dtype_(dtype),
+      planes_bytes_(planes_bytes),
+      to_tensors_(to_tensors),
+      tensors_(profile.profile(), dtype) {}
 
 Check PlanBuilder::check_place(const DevicePlane& plane) const {
   if (plane.offset % kDevicePlaneAlignment != 0)
@@ -54,7 +45,7 @@ Check PlanBuilder::add(const SectionToDecode& section) {
   task.tokens = shape->coded_tokens;
   task.row = shape->coefficients;
   task.sink_tokens = shape->sinks;
-  task.coefficients = reserve(uint64_t{task.tokens} * task.row * sizeof(uint16_t));
+  task.coefficients = scratch_.reserve(uint64_t{task.tokens} * task.row * sizeof(uint16_t));
   if (Check check = add_planes(section, *shape, task); !check) return check;
   if (to_tensors_) {
     if (Check check = add_destination(section, *shape, task); !check) return check;
@@ -88,71 +79,23 @@ Check PlanBuilder::add_planes(const SectionToDecode& section, const SectionShape
   task.escape_count =
       static_cast<uint32_t>(planes->base.escapes.size() / planes->base.escape_bytes);
   task.escapes = offsets[0] + planes->base.escapes_offset;
-  task.outliers = reserve(uint64_t{task.escape_count} * sizeof(OutlierRecord));
+  task.outliers = scratch_.reserve(uint64_t{task.escape_count} * sizeof(OutlierRecord));
   if (task.escape_count > 0 && task.passes > 0) outlier_sections_.push_back(index);
   return {};
 }
 
-uint64_t PlanBuilder::rope_table(const SectionShape& shape, uint8_t rope) {
-  const uint64_t first = shape.tokens.begin + shape.sinks;
-  const auto [at, is_new] = rope_tables_.try_emplace({rope, first, shape.coded_tokens});
-  if (!is_new) return at->second;
-  const size_t pairs = profile_.profile().ropes[rope].inv_freq.size();
-  at->second = reserve(uint64_t{shape.coded_tokens} * pairs * 2 * sizeof(float));
-  ropes_.push_back({first, at->second, rope, shape.coded_tokens});
-  return at->second;
-}
-
-// Of the blocks that the chunk needs.
-uint64_t PlanBuilder::block_table(const DeviceTensor& tensor, uint32_t tokens,
-                                  DecodeSection& task) {
-  const uint32_t block_tokens = tensor.layout.block_tokens;
-  task.first_slot = static_cast<uint32_t>(tensor.first_slot);
-  if (block_tokens == 0 || tokens == 0) return 0;
-  const uint64_t first = tensor.first_slot / block_tokens;
-  const uint64_t end = (tensor.first_slot + tokens + block_tokens - 1) / block_tokens;
-  task.first_slot -= static_cast<uint32_t>(first * block_tokens);
-  const auto [at, is_new] = block_tables_.try_emplace({tensor.block_table.data(), first, end});
-  if (is_new) at->second = descriptors_.put(tensor.block_table.subspan(first, end - first));
-  return at->second;
-}
-
 Check PlanBuilder::add_destination(const SectionToDecode& section, const SectionShape& shape,
                                    DecodeSection& task) {
-  const Geometry& geometry = profile_.profile().geometry;
-  const DeviceTensor& tensor = section.destination;
-  const uint32_t heads = geometry.heads(shape.side), dim = geometry.dim(shape.side);
-  if (section.tokens.begin > kMaxPosition ||
-      section.tokens.count > kMaxPosition - section.tokens.begin) {
-    return Fault{"tokens beyond position 2^30"};
-  }
-  if (Check check =
-          check_tensor(tensor, shape.layers.layers, heads, dim, shape.tokens.count, dtype_);
-      !check) {
-    return check;
-  }
+  Check check = tensors_.add(section.destination, shape, descriptors_, scratch_, task);
+  if (!check) return check;
   const size_t sink_bytes = size_t{shape.sinks} * shape.width * dtype_bytes(dtype_);
   if (section.sinks.bytes.size() != sink_bytes) {
     return Fault{"sink section of " + std::to_string(section.sinks.bytes.size()) +
                  " bytes, expected " + std::to_string(sink_bytes)};
   }
-  if (Check check = check_place(section.sinks); !check) return check;
+  if (Check place = check_place(section.sinks); !place) return place;
   if (sink_bytes > 0) sink_sections_.push_back(static_cast<uint32_t>(sections_.size()));
   task.sinks = section.sinks.offset;
-  task.block_tokens = tensor.layout.block_tokens;
-  task.block_bytes = tensor.layout.block_bytes;
-  task.token_bytes = tensor.layout.token_bytes;
-  task.head_bytes = tensor.layout.head_bytes;
-  task.aligned = is_aligned(tensor);
-  task.block_table = block_table(tensor, shape.tokens.count, task);
-  std::vector<LayerTask> layers;
-  for (uint32_t layer = 0; layer < shape.layers.layers; ++layer) {
-    const uint8_t rope = profile_.profile().layer_rope[shape.layers.first_layer + layer];
-    const bool turns = shape.side == Side::kKey && rope != kNoRope;
-    layers.push_back({reinterpret_cast<uint64_t>(tensor.layers_dev[layer]),
-                      turns ? rope_table(shape, rope) : 0, turns ? rope : kNone, 0});
-  }
-  task.layers = descriptors_.put(layers);
   return {};
 }
 
@@ -194,7 +137,7 @@ DecodePlan::Contents PlanBuilder::finish() {
   put(tasks.empty_groups, streams_.empty_groups);
   put(tasks.outlier_sections, outlier_sections_);
   put(tasks.sink_sections, sink_sections_);
-  put(tasks.ropes, ropes_);
+  put(tasks.ropes, tensors_.ropes());
   put(tasks.rows, rows_, row_tiles_);
   put(tasks.tiles, tiles_, tile_tiles_);
   put(tasks.elements, elements_, element_tiles_);
@@ -202,7 +145,7 @@ DecodePlan::Contents PlanBuilder::finish() {
   contents.dtype = dtype_;
   contents.planes_bytes = planes_bytes_;
   contents.descriptors = std::move(descriptors_).finish();
-  contents.descriptors_offset = reserve(contents.descriptors.size());
+  contents.descriptors_offset = scratch_.reserve(contents.descriptors.size());
   for (const DecodeSection& section : sections_)
     contents.coefficients.push_back(section.coefficients);
   return contents;

@@ -2,13 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
-#include <tuple>
 #include <vector>
 
 #include "kernels/cuda/decode_plan.h"
-#include "kernels/cuda/image_writer.h"
 #include "kernels/cuda/stream_tasks.h"
+#include "kernels/cuda/tensor_tasks.h"
 #include "kernels/plane/section_shape.h"
 
 namespace kvcast::kernels {
@@ -28,24 +26,19 @@ class PlanBuilder {
                         DecodeSection& task);
   void add_finish(const SectionShape& shape, const DecodeSection& task);
   Check check_place(const DevicePlane& plane) const;
-  uint64_t reserve(uint64_t bytes);  // scratch
-  uint64_t rope_table(const SectionShape& shape, uint8_t rope);
-  uint64_t block_table(const DeviceTensor& tensor, uint32_t tokens, DecodeSection& task);
 
   const DeviceProfile& profile_;
   DType dtype_;
   size_t planes_bytes_;
   bool to_tensors_;
-  uint64_t scratch_ = 0;
+  ScratchLayout scratch_;
   ImageWriter descriptors_;
+  TensorTasks tensors_;
   StreamTasks streams_;
   std::vector<DecodeSection> sections_;
   std::vector<uint32_t> outlier_sections_, sink_sections_;
-  std::vector<RopeTask> ropes_;
   std::vector<FinishTask> rows_, tiles_, elements_;
   uint32_t row_tiles_ = 0, tile_tiles_ = 0, element_tiles_ = 0;
-  std::map<std::tuple<uint8_t, uint64_t, uint32_t>, uint64_t> rope_tables_;
-  std::map<std::tuple<const int32_t*, uint64_t, uint64_t>, uint64_t> block_tables_;
 };
 
 }  // namespace kvcast::kernels
