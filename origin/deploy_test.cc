@@ -201,5 +201,15 @@ TEST_F(DeployTest, TheOriginTakesItsConfiguration) {
       << "all of it was understood";
 }
 
+TEST_F(DeployTest, TheOriginTakesItsConfigurationBeforeS3) {
+  const std::string text = content(kDeploy + "origin-s3.conf");
+  Process process({"env", "-i", KVCAST_ORIGIN, "--config", own_.write("origin.conf", text),
+                   "--listen", "127.0.0.1:0"},
+                  own_.path().string() + "/error");
+  EXPECT_EQ(process.wait(), 2);
+  EXPECT_THAT(content(own_.path().string() + "/error"), ::testing::HasSubstr("S3 needs keys"))
+      << "all of it was understood";
+}
+
 }  // namespace
 }  // namespace kvcast::origin

@@ -7,7 +7,10 @@
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
+#include <span>
+#include <utility>
 
+#include "manifests/digest.h"
 #include "origin/process/thread.h"
 
 namespace kvcast::origin {
@@ -17,6 +20,11 @@ using manifests::Error;
 using manifests::ErrorKind;
 using manifests::Result;
 using manifests::Status;
+
+// A client waits: rather an error soon than an answer late.
+constexpr unsigned kFetchAttempts = 3;
+constexpr int kFetchStallMs = 5000;
+constexpr size_t kCacheNameChars = 16;
 
 void add_limits(CLI::App& app, ServerLimits& limits) {
   const std::string group = "Limits";
@@ -34,6 +42,75 @@ void add_limits(CLI::App& app, ServerLimits& limits) {
   add("--response-grace-ms", limits.response_grace_ms,
       "A response may take this long, plus its bytes at the minimum rate");
   add("--min-rate", limits.min_rate_bytes_per_s, "Minimum rate of a client, bytes/s");
+}
+
+void add_store_options(CLI::App& app, ServeOptions& options) {
+  const std::string group = "Store behind (DIR is s3:// or http(s)://)";
+  ServerParams& server = options.server;
+  app.add_option(
+         "--cache", options.cache,
+         "Folder of the cache; default: one below $XDG_CACHE_HOME/kvcast or ~/.cache/kvcast")
+      ->group(group);
+  app.add_option("--cache-bytes", server.cache_bytes,
+                 "Its size, such as 200G; what was not used for longest goes first")
+      ->transform(CLI::AsSizeValue(false))
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--cache-fresh", server.cache_fresh_s,
+                 "Seconds that manifests and prefix entries are served without asking the store")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--cache-stale", server.cache_stale_s,
+                 "Seconds after that in which they are served while the store is asked")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--fetch-threads", server.fetch_threads, "Fetches from the store at one time")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--fetch-wait-ms", server.limits.fetch_wait_ms,
+                 "A client waits at most this long for the store; then 504")
+      ->capture_default_str()
+      ->group(group);
+  app.add_option("--endpoint", options.store.endpoint,
+                 "S3 endpoint, http(s)://HOST[:PORT]; default: AWS_ENDPOINT_URL, else Amazon's")
+      ->group(group);
+  app.add_option("--region", options.store.region, "S3 region; default: AWS_REGION, us-east-1")
+      ->group(group);
+  app.add_flag("--virtual-host", options.store.virtual_host,
+               "The bucket's name in the host, not in the path")
+      ->group(group);
+  app.add_option("--bearer-file", options.store.bearer_file,
+                 "File with the bearer token for an origin behind (or KVCAST_BEARER_TOKEN)")
+      ->group(group);
+  app.add_option("--cacert", options.store.ca_file,
+                 "PEM file of certificates to trust there instead of the system's")
+      ->group(group);
+}
+
+// A folder that no other store's cache has.
+std::string default_cache(const ServeOptions& options) {
+  const char* base = std::getenv("XDG_CACHE_HOME");
+  const char* home = std::getenv("HOME");
+  const std::string below = base != nullptr && *base != 0 ? base
+                            : home != nullptr             ? std::string(home) + "/.cache"
+                                                          : "/var/cache";
+  const std::string what = options.server.root + " " + options.store.endpoint;
+  return below + "/kvcast/serve-" +
+         manifests::sha256(std::as_bytes(std::span(what))).hex().substr(0, kCacheNameChars);
+}
+
+// Where DIR is a remote store: that, and the folder of its cache as root.
+Status open_behind(const ServeOptions& options, ServerParams& params) {
+  if (!manifests::is_remote_store(params.root)) return {};
+  manifests::StoreOptions behind = options.store;
+  behind.attempts = kFetchAttempts;
+  behind.stall_limit_ms = kFetchStallMs;
+  auto store = manifests::open_store(params.root, behind);
+  if (!store.ok()) return store.error();
+  params.store = std::move(*store);
+  params.root = options.cache.empty() ? default_cache(options) : options.cache;
+  params.notice = options.notice;
+  return {};
 }
 
 // CLI11 itself reads such files for a whole program only, not for a subcommand. What was given on
@@ -66,7 +143,11 @@ std::string environment_name(std::string flag) {
 
 void add_serve_options(CLI::App& app, const std::string& command, ServeOptions& options) {
   ServerParams& server = options.server;
-  app.add_option("DIR", server.root, "Directory to serve; any files will do")->required();
+  app.add_option(
+         "DIR", server.root,
+         "Directory to serve, any files will do; or s3://BUCKET/PREFIX or http(s)://ORIGIN, "
+         "through a cache on the local disk")
+      ->required();
   app.add_option("--listen", options.listen, "HOST:PORT; port 0 picks a free one")
       ->capture_default_str();
   app.add_option("--threads", server.threads, "Threads; 0: one per core")->capture_default_str();
@@ -102,6 +183,7 @@ void add_serve_options(CLI::App& app, const std::string& command, ServeOptions& 
       ->group("TLS");
   app.add_option("--tls-key", server.tls.key_path, "PEM file: the certificate's key")->group("TLS");
   app.add_flag("--tls-1.2", server.tls.allow_tls12, "Allow TLS 1.2 too")->group("TLS");
+  add_store_options(app, options);
   add_limits(app, server.limits);
   app.add_option_function<std::string>(
          "--config", [&app](const std::string& path) { take_config(app, path); },
@@ -118,8 +200,10 @@ void add_serve_options(CLI::App& app, const std::string& command, ServeOptions& 
       " store --listen 127.0.0.1:0 --json --pace 40      a 40 Mbit/s link\n" + call +
       " store --pace trace.txt --pace-scale 10           a recorded link, ten times as "
       "fast\n" +
-      call +
-      " store --tls-certificate cert.pem --tls-key key.pem --token-keys keys.txt\n"
+      call + " store --tls-certificate cert.pem --tls-key key.pem --token-keys keys.txt\n" + call +
+      " s3://contexts/prod --cache /var/cache/kvcast --cache-bytes 200G\n"
+      "Keys of S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, or AWS_PROFILE of\n"
+      "~/.aws/credentials.\n"
       "Flags win over the file of --config (lines `flag = value`), that over the environment\n"
       "(KVCAST_SERVE_ACCESS_LOG for --access-log). SIGHUP reads certificate and keys again.\n"
       "Exit codes: 0 done, 2 usage, 3 input/output or network, 4 a trace that makes no sense.");
@@ -165,6 +249,7 @@ Status serve_until_signal(const ServeOptions& options,
   sigaddset(&stops, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &stops, nullptr);
   raise_open_file_limit();
+  if (Status status = open_behind(options, params); !status.ok()) return status;
   Result<std::unique_ptr<Server>> server = Server::start(params);
   if (!server.ok()) return server.error();
   const std::string port = std::to_string((*server)->port());
@@ -172,8 +257,9 @@ Status serve_until_signal(const ServeOptions& options,
       params.operator_host.empty()
           ? ""
           : ", \"operator_port\": " + std::to_string((*server)->operator_port());
-  announce(options.json ? "{\"port\": " + port + operator_port + "}"
-                        : "serving " + params.root + " on " + params.host + " port " + port);
+  announce(options.json
+               ? "{\"port\": " + port + operator_port + "}"
+               : "serving " + options.server.root + " on " + params.host + " port " + port);
   const auto notice = [&](const std::string& line) {
     if (options.notice) options.notice(line);
   };

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "manifests/open_store.h"
 #include "manifests/result.h"
 #include "origin/server.h"
 
@@ -17,6 +18,8 @@ struct ServeOptions {
   ServerParams server;
   std::string listen = "127.0.0.1:8080";  // HOST:PORT, [IPV6]:PORT, PORT
   std::string operator_listen;            // the same; empty: none of its own
+  manifests::StoreOptions store;          // where DIR is a remote store
+  std::string cache;                      // of it; empty: a folder of the user's own
   bool no_access_log = false;
   bool json = false;
   double drain_s = 10;

@@ -35,6 +35,13 @@ Status check(const ServerParams& params) {
       {"idle_timeout_ms: at least 1", limits.idle_timeout_ms >= 1},
       {"response_grace_ms: at least 1", limits.response_grace_ms >= 1},
       {"min_rate_bytes_per_s: at least 1", limits.min_rate_bytes_per_s >= 1},
+      {"fetch_wait_ms: at least 1", limits.fetch_wait_ms >= 1},
+      {"cache_bytes: at least 1 MiB", params.cache_bytes >= 1u << 20},
+      {"cache_fresh_s: within 0 and 1e6",
+       params.cache_fresh_s >= 0 && params.cache_fresh_s <= 1'000'000},
+      {"cache_stale_s: within 0 and 1e6",
+       params.cache_stale_s >= 0 && params.cache_stale_s <= 1'000'000},
+      {"fetch_threads: within 1 and 256", params.fetch_threads >= 1 && params.fetch_threads <= 256},
   };
   for (const auto& [demand, is_met] : demands) {
     if (!is_met) return Error{ErrorKind::kUsage, std::string("origin parameter ") + demand};
@@ -117,6 +124,18 @@ Result<std::shared_ptr<const TokenKeys>> make_keys(const ServerParams& params) {
   return std::make_shared<const TokenKeys>(std::move(*keys));
 }
 
+Result<std::unique_ptr<ReadThrough>> make_through(const ServerParams& params) {
+  if (!params.store) return std::unique_ptr<ReadThrough>();
+  ReadThroughParams through;
+  through.folder = params.root;
+  through.max_bytes = params.cache_bytes;
+  through.fresh_s = params.cache_fresh_s;
+  through.stale_s = params.cache_stale_s;
+  through.threads = params.fetch_threads;
+  through.notice = params.notice;
+  return ReadThrough::open(params.store, std::move(through));
+}
+
 }  // namespace
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -127,6 +146,8 @@ Server::~Server() {
 
 Result<std::unique_ptr<Server>> Server::start(const ServerParams& params) {
   if (Status status = check(params); !status.ok()) return status.error();
+  Result<std::unique_ptr<ReadThrough>> through = make_through(params);
+  if (!through.ok()) return through.error();
   Result<Root> root = Root::open_directory(params.root);
   if (!root.ok()) return root.error();
   Result<std::unique_ptr<TokenBucket>> bucket = make_bucket(params);
@@ -152,6 +173,7 @@ Result<std::unique_ptr<Server>> Server::start(const ServerParams& params) {
              Slot(std::move(*tls)), Slot(std::move(*keys)), params.open_tenants},
       params,
       {}});
+  parts->shared.through = std::move(*through);
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < (params.threads > 0 ? params.threads : cores); ++i) {
     auto worker = std::make_unique<Worker>(parts->shared);

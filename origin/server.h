@@ -8,11 +8,13 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "manifests/result.h"
+#include "manifests/store.h"
 #include "origin/tls_params.h"
 
 namespace kvcast::origin {
@@ -27,6 +29,7 @@ struct ServerLimits {
   int handshake_timeout_ms = 10'000;  // TLS; then the connection is closed
   int idle_timeout_ms = 60'000;       // between requests
   int response_grace_ms = 30'000;     // a response may take this long, plus its bytes at
+  int fetch_wait_ms = 30'000;         // for a store behind a read-through cache; then 504
   uint64_t min_rate_bytes_per_s = 4096;  // this rate; time spent in pacing does not count
 };
 
@@ -50,6 +53,13 @@ struct ServerParams {
   // address too, but /metrics only where there are no token keys.
   std::string operator_host;
   uint16_t operator_port = 0;
+  // With a store, the root is a read-through cache of it: see origin/through/read_through.h.
+  std::shared_ptr<manifests::Store> store;
+  uint64_t cache_bytes = uint64_t{10} << 30;
+  int64_t cache_fresh_s = 5, cache_stale_s = 60;  // of manifests and prefix entries
+  unsigned fetch_threads = 16;
+  // What an operator should know, one line each; called by any thread. Empty: nobody is told.
+  std::function<void(const std::string&)> notice;
   ServerLimits limits;
 };
 

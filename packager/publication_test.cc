@@ -7,7 +7,13 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <map>
+#include <span>
+#include <string>
 
+#include "manifests/digest.h"
+#include "manifests/layout.h"
+#include "manifests/memory_store.h"
 #include "packager/packager.h"
 #include "packager/testing/folder.h"
 #include "packager/testing/synthetic_kv.h"
@@ -170,6 +176,63 @@ TEST_F(Publication, AFailedWriteLeavesNoManifest) {
   EXPECT_THAT(report.error().message, HasSubstr("cannot write"));
   expect_nothing_published("store");
   must_pack(large);
+}
+
+// What a store shows must be whole at every moment: whatever call fails, for a moment or for good.
+void expect_consistent(const std::map<std::string, std::string>& files, const std::string& when) {
+  bool has_manifest = false;
+  for (const auto& [path, text] : files) {
+    if (path.starts_with("t/public/o/")) {
+      const auto digest = manifests::sha256(std::as_bytes(std::span(text)));
+      EXPECT_EQ(path, manifests::object_path("public", digest)) << when;
+    }
+    if (!path.starts_with("t/public/m/")) continue;
+    has_manifest = true;
+    const auto manifest = manifests::read_manifest(text, path);
+    ASSERT_TRUE(manifest.ok()) << when;
+    EXPECT_TRUE(files.contains(manifests::object_path("public", manifest->profile.digest))) << when;
+    for (const auto& chunk : manifest->chunks) {
+      for (const auto& plane : chunk.planes) {
+        EXPECT_TRUE(files.contains(manifests::object_path("public", plane.digest))) << when;
+      }
+      EXPECT_TRUE(files.contains(manifests::object_path("public", chunk.exact->digest))) << when;
+    }
+  }
+  for (const auto& [path, text] : files) {
+    EXPECT_TRUE(has_manifest || !path.starts_with("t/public/k/")) << when << path;
+  }
+}
+
+TEST_F(Publication, AnyStoreHoldsWhatADirectoryHolds) {
+  must_pack(params("store"));
+  manifests::MemoryStore store;
+  store.set_parallelism(4);
+  const auto first = pack(params("memory"), store);
+  ASSERT_TRUE(first.ok()) << first.error().message;
+  EXPECT_EQ(store.files(), tree(folder_ / "store"));
+  const auto second = pack(params("memory"), store);
+  EXPECT_EQ(second->objects_written + second->prefix_entries_written, 0u);
+  EXPECT_FALSE(second->manifest_written);
+}
+
+TEST_F(Publication, WhateverCallOfAStoreFailsNothingHalfIsSeenAndTheNextRunFinishes) {
+  manifests::MemoryStore whole;
+  PackParams once = params("memory");
+  once.threads = 1;
+  ASSERT_TRUE(pack(once, whole).ok());
+  for (const bool for_good : {false, true}) {
+    for (size_t call = 1; call <= whole.calls(); call += 1 + call / 8) {
+      const std::string when = "call " + std::to_string(call);
+      manifests::MemoryStore store;
+      store.fail_on_call(call, for_good);
+      const auto failed = pack(once, store);
+      expect_consistent(store.files(), when);
+      store.fail_on_call(0);
+      const auto again = pack(once, store);
+      ASSERT_TRUE(again.ok()) << when;
+      EXPECT_EQ(store.files(), whole.files()) << when;
+    }
+  }
 }
 
 }  // namespace

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -90,12 +91,12 @@ http {{
     return process, port
 
 
-def start_ours(program, folder, root, tls):
+def start_ours(program, folder, root, tls, *more):
     port = free_port()
     secure = ["--tls-certificate", folder / "certificate.pem", "--tls-key", folder / "key.pem"] if tls else []
     process = subprocess.Popen(
         [program, root, "--listen", f"127.0.0.1:{port}", "--threads", "1", "--access-log", folder / "access.jsonl",
-         "--max-requests", "1000000000", *secure], stderr=subprocess.DEVNULL)
+         "--max-requests", "1000000000", *secure, *more], stderr=subprocess.DEVNULL)
     wait_for(port)
     return process, port
 
@@ -198,6 +199,8 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", help="4KiB, 1MiB, 8MiB or ranges")
     parser.add_argument("--slow", type=int, default=0, help="that many slow clients, instead")
+    parser.add_argument("--through", action="store_true", help="hits of a read-through cache beside "
+                        "directory serving instead of nginx; without TLS")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     for program in ("wrk", "nginx"):
@@ -215,8 +218,16 @@ def main():
         (folder / "ranges.lua").write_text(RANGES % (63 * MIB, MIB))
         if options.tls:
             make_certificate(folder)
-        servers = {"nginx": start_nginx(folder, root, options.tls),
-                   "kvcast": start_ours(options.origin, folder, root, options.tls)}
+        if options.through:
+            servers = {"directory": start_ours(options.origin, folder, root, False)}
+            behind = f"http://127.0.0.1:{servers['directory'][1]}"
+            servers["kvcast"] = start_ours(options.origin, folder, behind, False, "--cache", folder / "cache")
+            for target in targets.values():
+                urllib.request.urlopen(f"http://127.0.0.1:{servers['kvcast'][1]}{target}").read()
+        else:
+            servers = {"nginx": start_nginx(folder, root, options.tls),
+                       "kvcast": start_ours(options.origin, folder, root, options.tls)}
+        peer = next(iter(servers))
         if options.slow:
             rows = bench_slow(servers, targets, options)
         for name, connections, size, script in () if options.slow else (
@@ -232,7 +243,7 @@ def main():
             for server, measured in runs.items():
                 row[server] = {key: statistics.median(run[key] for run in measured) for key in measured[0]}
                 row[server]["bytes_per_s"] = row[server]["requests_per_s"] * size
-            ours, theirs = row["kvcast"], row["nginx"]
+            ours, theirs = row["kvcast"], row[peer]
             row["ratio"] = {"rate": ours["requests_per_s"] / theirs["requests_per_s"],
                             "p99": theirs["p99_ms"] / max(ours["p99_ms"], 1e-9),
                             "cpu": theirs["cpu_us_per_request"] / max(ours["cpu_us_per_request"], 1e-9)}

@@ -2,7 +2,7 @@
 build_packages=(
   g++ cmake ninja-build      # the toolchain
   libboost1.81-dev           # Beast and Asio: the origin
-  libcurl4-openssl-dev       # the player's transfers
+  libcurl4-openssl-dev       # the player's transfers; uploads to S3 and origins
   libssl-dev                 # SHA-256
   libxxhash-dev              # section hashes
   nlohmann-json3-dev         # manifests, safetensors headers, reports
@@ -25,4 +25,5 @@ test_packages=(
   chromium                   # draws the report's page
   qemu-user                  # the codec on CPUs without newer instructions
 )
+full_test_packages=(ceph-mon ceph-osd radosgw ceph-common)  # a real S3 gateway: tests/s3_server.sh
 fuzz_packages=(clang-16 libclang-rt-16-dev)  # libFuzzer: tools/fuzz

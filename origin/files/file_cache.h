@@ -17,6 +17,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "origin/files/cache_entry.h"
 #include "origin/files/root.h"
 #include "origin/http/file_facts.h"
 
@@ -29,6 +30,7 @@ struct CachedFile {
   bool gzip_was_tried = false;
   std::string gzip;  // empty: not to be had
   FileFacts gzip_facts;
+  std::shared_ptr<CacheEntry> cache_entry;  // of a read-through cache, once it was asked for
 };
 
 struct FileCacheParams {

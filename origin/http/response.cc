@@ -42,7 +42,22 @@ void append_content_range(const ResponsePlan& plan, std::string& to) {
 
 // Of a pure origin: nothing was forwarded because there is nowhere to forward to. Anything with
 // "hit" would make players take it for a cache in front of one.
-constexpr std::string_view kCacheStatus = "kvcast; fwd=bypass";
+// RFC 9211.
+std::string_view cache_status(CacheUse use) {
+  switch (use) {
+    case CacheUse::kHit:
+      return "kvcast; hit";
+    case CacheUse::kStaleHit:
+      return "kvcast; hit; detail=stale";
+    case CacheUse::kMiss:
+      return "kvcast; fwd=uri-miss; stored";
+    case CacheUse::kRevalidated:
+      return "kvcast; fwd=stale; stored";
+    case CacheUse::kNone:
+      break;
+  }
+  return "kvcast; fwd=bypass";
+}
 
 void append_server_timing(double elapsed_ms, std::string& to) {
   to += "Server-Timing: origin;dur=";
@@ -122,8 +137,12 @@ std::string_view reason_phrase(int status) {
       return "Internal Server Error";
     case 501:
       return "Not Implemented";
+    case 502:
+      return "Bad Gateway";
     case 503:
       return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
     case 505:
       return "HTTP Version Not Supported";
   }
@@ -171,7 +190,7 @@ void append_head(const ResponsePlan& plan, const HeadContext& context, std::stri
                "Retry-After, Cache-Status, Server-Timing, CMSD-Dynamic, CMSD-Static");
   if (plan.is_of_file) {
     append_field(to, "Timing-Allow-Origin", "*");
-    append_field(to, "Cache-Status", kCacheStatus);
+    append_field(to, "Cache-Status", cache_status(plan.cache_use));
     append_server_timing(context.elapsed_ms, to);
     append_cmsd(context.link, to);
   }

@@ -8,6 +8,9 @@
 
 namespace kvcast::origin {
 
+// How a read-through cache came to the file. kNone: there is no cache.
+enum class CacheUse { kNone, kHit, kStaleHit, kMiss, kRevalidated };
+
 struct ResponsePlan {
   int status = 200;
   std::string_view content_type;      // empty: no Content-Type
@@ -18,6 +21,7 @@ struct ResponsePlan {
       body_first;           // set: the body is these bytes of the file; else it is `text`
   std::string_view text;    // static storage
   bool is_of_file = false;  // says where it comes from, and what it took
+  CacheUse cache_use = CacheUse::kNone;
   bool send_body = true;    // false: HEAD, 304
   bool accepts_ranges = false;
   std::optional<uint64_t> range_of_bytes;  // 206, 416: the whole file's size, for Content-Range

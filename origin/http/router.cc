@@ -72,7 +72,7 @@ ResponsePlan plan_refusal(const Request& request, int status) {
   ResponsePlan plan = plain_answer(status);
   plan.send_body = request.method != Method::kHead;
   plan.lists_methods = status == 405;
-  if (status == 503) plan.retry_after_s = kRetryAfterSeconds;
+  if (status >= 502 && status <= 504) plan.retry_after_s = kRetryAfterSeconds;
   return plan;
 }
 

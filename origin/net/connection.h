@@ -34,6 +34,7 @@ class Connection {
   void set_deadline(Clock::time_point deadline);
   Clock::time_point deadline() const { return deadline_; }
   bool is_expired() const { return expired_; }
+  bool is_aborted() const { return aborted_; }
   // For the thread's ticker: past the deadline, waits end and calls fail.
   void tick(Clock::time_point now);
   // Ends all waits; every later call fails.

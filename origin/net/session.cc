@@ -92,6 +92,7 @@ asio::awaitable<bool> Session::serve_one() {
                  served_ < shared_.limits.max_requests_per_connection && !shared_.draining;
     if (keep_alive) keep_alive = co_await discard_body();
     reply = answer();
+    if (reply.fetch_first) reply = co_await answer_after_fetch(std::move(*reply.fetch_first));
   }
   const bool complete = co_await send(reply, keep_alive);
   log(reply, complete);

@@ -42,6 +42,7 @@ class Session : public boost::intrusive::list_base_hook<
     std::string_view memory;           // or of its gzip form
     std::string text;                  // or made for this request
     bool paced = true;
+    std::optional<Admission> fetch_first;  // set: no answer yet, the store must be asked
   };
 
   asio::awaitable<bool> secure();     // the TLS handshake, where there is TLS
@@ -50,6 +51,11 @@ class Session : public boost::intrusive::list_base_hook<
   asio::awaitable<bool> discard_body();
   Answer answer();
   Answer answer_file(const Admission& admission);
+  Answer answer_found(const Admission& admission, std::shared_ptr<CachedFile> file, CacheUse use);
+  // Of a read-through cache: how what was found, or was not, may be answered; nothing: not before
+  // the store was asked.
+  std::optional<CacheUse> use_of_cache(const std::string& path, CachedFile* file);
+  asio::awaitable<Answer> answer_after_fetch(Admission admission);
   Answer answer_service(Service service);
   asio::awaitable<bool> send(const Answer& answer, bool keep_alive);
   bool append_small_body(const Answer& answer, std::string& to) const;

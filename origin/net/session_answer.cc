@@ -27,19 +27,34 @@ Session::Answer Session::answer() {
 }
 
 Session::Answer Session::answer_file(const Admission& admission) {
-  Answer reply;
   FileCache::Found found = local_.files.open(admission.path, started_);
-  if (found.error_status != 0) {
-    reply.plan = plan_refusal(request_, found.error_status);
-    return reply;
+  CacheUse use = CacheUse::kNone;
+  if (shared_.through && (found.error_status == 0 || found.error_status == 404)) {
+    const auto allowed = use_of_cache(admission.path, found.file.get());
+    if (!allowed) {
+      Answer later;
+      later.fetch_first = admission;
+      return later;
+    }
+    use = *allowed;
   }
-  reply.file = std::move(found.file);
+  if (found.error_status == 0) return answer_found(admission, std::move(found.file), use);
+  Answer reply;
+  reply.plan = plan_refusal(request_, found.error_status);
+  return reply;
+}
+
+Session::Answer Session::answer_found(const Admission& admission, std::shared_ptr<CachedFile> file,
+                                      CacheUse use) {
+  Answer reply;
+  reply.file = std::move(file);
   const bool packed = reply.file->facts.varies_by_encoding &&
                       accepts_gzip(request_.accept_encoding) &&
                       FileCache::provide_gzip(*reply.file);
   if (packed) reply.memory = reply.file->gzip;
   reply.plan = plan_file(request_, packed ? reply.file->gzip_facts : reply.file->facts,
                          local_.dates.now_s(), admission.by_token);
+  reply.plan.cache_use = use;
   return reply;
 }
 
@@ -54,6 +69,7 @@ Session::Answer Session::answer_service(Service service) {
                               shared_.access_log ? shared_.access_log->dropped_lines() : 0,
                               shared_.draining};
     reply.text = metrics_text(shared_.metrics, gauges);
+    if (shared_.through) reply.text += shared_.through->metrics_text();
   } else if (service == Service::kReady && (shared_.draining || !shared_.root.is_there())) {
     status = 503;
     reply.text = shared_.draining ? "draining\n" : "the directory is gone\n";

@@ -17,6 +17,7 @@
 #include "origin/net/slot.h"
 #include "origin/pace/token_bucket.h"
 #include "origin/server.h"
+#include "origin/through/read_through.h"
 #include "origin/tls/context.h"
 #include "origin/token.h"
 
@@ -34,7 +35,8 @@ struct Shared {
   Slot<const TlsContext> tls;             // null: plain HTTP
   Slot<const TokenKeys> token_keys;       // null: everything is open
   std::vector<std::string> open_tenants;
-  std::vector<const Metrics*> metrics = {};  // of all threads, which outlive their sessions
+  std::vector<const Metrics*> metrics = {};        // of all threads, which outlive their sessions
+  std::unique_ptr<ReadThrough> through = nullptr;  // null: what is in the root is all there is
   std::atomic<size_t> connections{0};
   std::atomic<bool> draining{false};
 };

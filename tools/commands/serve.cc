@@ -7,7 +7,7 @@
 namespace kvcast::tools {
 
 void add_serve_command(CLI::App& app, int& exit_code) {
-  CLI::App* command = app.add_subcommand("serve", "Serve a directory of files over HTTP");
+  CLI::App* command = app.add_subcommand("serve", "Serve a directory of files, or a store in S3, over HTTP");
   const auto options = std::make_shared<origin::ServeOptions>();
   origin::add_serve_options(*command, "kvcast serve", *options);
   options->notice = [](const std::string& line) {
