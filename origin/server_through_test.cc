@@ -171,6 +171,48 @@ TEST_F(Through, AnOldManifestIsAskedAboutFirstAndServedWhenTheStoreIsGone) {
   EXPECT_EQ(cached_files(), 0u);
 }
 
+TEST_F(Through, AClientDoesNotWaitLongForNewsOfWhatIsThere) {
+  params_.cache_fresh_s = 0;
+  params_.cache_stale_s = 0;
+  std::atomic<bool> may_answer = true;
+  store_->on_read = [&](const std::string&) {
+    while (!may_answer) std::this_thread::sleep_for(milliseconds(1));
+  };
+  params_.limits.fetch_wait_ms = 1'000'000;
+  start();
+  store_->set(kManifest, "first");
+  EXPECT_EQ(get(kManifest).body, "first");
+  std::this_thread::sleep_for(milliseconds(1100));
+  may_answer = false;
+  EXPECT_EQ(get(kManifest).field("cache-status"), "kvcast; hit; detail=stale");
+  may_answer = true;
+  server_.reset();  // whose threads call on_read
+}
+
+TEST_F(Through, OnlyTheFirstWaitsForAStoreThatIsGone) {
+  params_.cache_fresh_s = 0;
+  params_.cache_stale_s = 1'000'000;
+  start();
+  store_->set(kManifest, "first");
+  EXPECT_EQ(get(kManifest).body, "first");
+  server_.reset();
+  std::atomic<int> asked = 0;
+  std::atomic<bool> may_answer = true;
+  store_->on_read = [&](const std::string&) {
+    ++asked;
+    while (!may_answer) std::this_thread::sleep_for(milliseconds(1));
+  };
+  store_->fail_on_call(1, true);
+  start();  // of what an earlier process left nobody knows how old it is
+  EXPECT_EQ(get(kManifest).body, "first");
+  EXPECT_EQ(asked, 1);
+  std::this_thread::sleep_for(milliseconds(1100));
+  may_answer = false;
+  EXPECT_EQ(get(kManifest).body, "first");  // at once: behind its back the store is asked
+  may_answer = true;
+  server_.reset();  // whose threads call on_read
+}
+
 TEST_F(Through, AStoreThatFailsIsABadGateway) {
   start();
   const std::string path = add_object("some bytes");

@@ -1,4 +1,5 @@
 // Requests that a read-through cache has to answer: at once, or after its store was asked.
+#include <algorithm>
 #include <utility>
 
 #include "origin/net/session.h"
@@ -12,6 +13,8 @@ using std::chrono::milliseconds;
 
 // How often one who waits looks whether the server is ending.
 constexpr milliseconds kLook{100};
+// How long one waits for news of a file of which an old one is there.
+constexpr milliseconds kWaitForNews{1000};
 
 }  // namespace
 
@@ -37,7 +40,9 @@ std::optional<CacheUse> Session::use_of_cache(const std::string& path, CachedFil
 
 asio::awaitable<Session::Answer> Session::answer_after_fetch(Admission admission) {
   ReadThrough& through = *shared_.through;
-  const Clock::time_point until = Clock::now() + milliseconds(shared_.limits.fetch_wait_ms);
+  const milliseconds limit(shared_.limits.fetch_wait_ms);
+  const bool has_old = local_.files.open(admission.path, started_).error_status == 0;
+  const Clock::time_point until = Clock::now() + (has_old ? std::min(limit, kWaitForNews) : limit);
   connection_.set_deadline(Clock::time_point::max());
   asio::steady_timer timer(co_await asio::this_coro::executor);
   std::optional<ReadThrough::Outcome> outcome;

@@ -182,6 +182,9 @@ ReadThrough::Outcome ReadThrough::run(const std::string& path) {
     trouble = path + ": " + error.what();
   }
   counts_.failed_fetches++;
+  // What is there counts as stale, not as too old, so that not every client waits for a store that
+  // is gone.
+  if (const auto entry = index_.find(path)) entry->checked_s = now_s() - params_.fresh_s - 1;
   tell(trouble);
   return Outcome::kFailed;
 }
