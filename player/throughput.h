@@ -40,7 +40,9 @@ class ThroughputEstimator {
  public:
   explicit ThroughputEstimator(double prior_bytes_per_s = 0, double half_life_s = 0.15);
 
-  // Counts as some 50 ms of receiving; ignored once enough has been received to know better.
+  // Counts as at most 50 ms of receiving, less the wider it is, and as a factor, not as bytes: a
+  // prior a thousand times too fast is soon outweighed. Ignored once enough has been received to
+  // know better, and when the prior so far is a narrower one.
   void set_prior(const Spread& rate_bytes_per_s);
 
   void body_begins(double now_s, Tier tier = Tier::kOrigin);
@@ -63,13 +65,14 @@ class ThroughputEstimator {
   };
   struct TierState {
     Sums sums;
+    double prior_s = 0;  // of receiving that the prior still counts as
     uint64_t total_bytes = 0;
     double total_seconds = 0;
     uint32_t receiving = 0;
   };
   static size_t index(Tier tier) { return static_cast<size_t>(tier); }
-  Sums after(const Sums& sums, double passed_s) const;
-  Sums at(size_t tier, double now_s) const;
+  void let_pass(TierState& state, double passed_s) const;
+  TierState at(size_t tier, double now_s) const;
   double advance(double now_s);  // how much time counts since the last call
   void pass(size_t tier, double passed_s);
   void add_to_window(uint64_t bytes, double passed_s);

@@ -50,6 +50,27 @@ TEST(Throughput, FollowsAChangeWithinAFewHalfLives) {
   EXPECT_NEAR(link.bytes_per_s(now), 1e6, 0.3e6);
 }
 
+// A server that paces what its sockets could send much faster says so in good faith (CMSD etp).
+TEST(Throughput, APriorAThousandTimesTooFastIsSoonOutweighed) {
+  ThroughputEstimator link;
+  link.set_prior({4e9, 1});
+  link.body_begins(0);
+  for (int ms = 5; ms <= 300; ms += 5) {
+    link.data(ms * 1e-3, 3000);
+    if (ms == 100) {
+      EXPECT_LT(link.bytes_per_s(0.1), 3 * 6e5);
+    }
+  }
+  EXPECT_NEAR(link.bytes_per_s(0.3), 6e5, 0.25 * 6e5);
+}
+
+TEST(Throughput, ANarrowPriorOutlivesAWideOne) {
+  ThroughputEstimator link;
+  link.set_prior({1e6, 0.3});
+  link.set_prior({4e9, 1});
+  EXPECT_EQ(link.bytes_per_s(0), 1e6);
+}
+
 TEST(Throughput, SaysItsPriorUntilItHasSeenEnoughThenAverages) {
   ThroughputEstimator link(7e6);
   EXPECT_EQ(link.bytes_per_s(0), 7e6);

@@ -24,24 +24,24 @@ ThroughputEstimator::ThroughputEstimator(double prior_bytes_per_s, double half_l
 
 void ThroughputEstimator::set_prior(const Spread& rate) {
   if (knows(tiers_[0]) || knows(tiers_[1])) return;
+  if (prior_.median > 0 && rate.log_sd > prior_.log_sd) return;
   prior_ = rate;
-  for (TierState& tier : tiers_) {
-    if (rate.median > 0 && tier.total_bytes == 0) {
-      tier.sums = {rate.median * kPriorSeconds, kPriorSeconds};
-    }
-  }
+  const double narrow = kUnknownLogSd / std::max(kUnknownLogSd, rate.log_sd);
+  for (TierState& tier : tiers_)
+    tier.prior_s = rate.median > 0 ? kPriorSeconds * narrow * narrow : 0;
 }
 
-ThroughputEstimator::Sums ThroughputEstimator::after(const Sums& sums, double passed_s) const {
+void ThroughputEstimator::let_pass(TierState& state, double passed_s) const {
   const double keep = std::exp2(-passed_s / half_life_s_);
-  return {sums.bytes * keep, sums.seconds * keep + passed_s};
+  state.sums = {state.sums.bytes * keep, state.sums.seconds * keep + passed_s};
+  state.prior_s *= keep;
 }
 
-ThroughputEstimator::Sums ThroughputEstimator::at(size_t tier, double now_s) const {
-  const TierState& state = tiers_[tier];
+ThroughputEstimator::TierState ThroughputEstimator::at(size_t tier, double now_s) const {
+  TierState state = tiers_[tier];
   const double from_s = std::max(last_s_, muted_until_s_);
-  if (state.receiving == 0 || paused_ || now_s <= from_s) return state.sums;
-  return after(state.sums, now_s - from_s);
+  if (state.receiving > 0 && !paused_ && now_s > from_s) let_pass(state, now_s - from_s);
+  return state;
 }
 
 double ThroughputEstimator::advance(double now_s) {
@@ -52,7 +52,7 @@ double ThroughputEstimator::advance(double now_s) {
 
 void ThroughputEstimator::pass(size_t tier, double passed_s) {
   if (tiers_[tier].receiving == 0) return;
-  tiers_[tier].sums = after(tiers_[tier].sums, passed_s);
+  let_pass(tiers_[tier], passed_s);
   tiers_[tier].total_seconds += passed_s;
 }
 
@@ -116,10 +116,12 @@ bool ThroughputEstimator::knows(const TierState& tier) const {
 }
 
 double ThroughputEstimator::bytes_per_s(double now_s, Tier tier) const {
-  const Sums sums = at(index(tier), now_s);
-  const TierState& state = tiers_[index(tier)];
+  const TierState state = at(index(tier), now_s);
+  const Sums& sums = state.sums;
   if (state.total_bytes < kLeastBytes || sums.seconds < kLeastSeconds) return 0;
-  return sums.bytes / sums.seconds;
+  const double seen = sums.bytes / sums.seconds;
+  if (state.prior_s <= 0 || seen <= 0) return seen;
+  return seen * std::pow(prior_.median / seen, state.prior_s / (state.prior_s + sums.seconds));
 }
 
 double ThroughputEstimator::bytes_per_s(double now_s) const {
