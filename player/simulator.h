@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "player/controller.h"
+#include "player/report.h"
 
 namespace kvcast::player {
 
@@ -68,6 +69,7 @@ struct SimulationParams {
   double server_s = 0;  // from a request's arrival to the first byte
   uint32_t connections = 4;
   bool slow_start = true;
+  double response_header_bytes = 0;  // on the link before each body
   double tick_s = 0.005;  // between decisions when nothing happens, as in the player
   bool recompute = true;
   double engine_slowdown = 1;  // what recomputation takes against what the engine says beforehand
@@ -77,6 +79,7 @@ struct SimulationParams {
   // Objects that turn out not to be there, when they are first asked for.
   std::function<bool(uint32_t chunk, uint32_t plane)> lost;
   std::function<void(const Observation&, const Choice&)> on_decision;
+  EventHandler on_event;  // as a player's journal would have them: report.h draws both
 };
 
 struct SimulatedPlay {

@@ -25,9 +25,9 @@ Json span_json(const Span& span) {
   return json;
 }
 
-Json samples_json(const std::vector<RateSample>& samples) {
+Json samples_json(const std::vector<RatePoint>& samples) {
   Json list = Json::array();
-  for (const RateSample& sample : samples) list.push_back({sample.time_ms, sample.bytes_per_s});
+  for (const RatePoint& sample : samples) list.push_back({sample.time_ms, sample.bytes_per_s});
   return list;
 }
 

@@ -46,8 +46,8 @@ Json instant(const std::string& name, double time_ms) {
           {"pid", kProcess}, {"tid", kPlayThread}, {"s", "p"}};
 }
 
-void add_counter(Json& events, const char* name, const std::vector<RateSample>& samples) {
-  for (const RateSample& sample : samples) {
+void add_counter(Json& events, const char* name, const std::vector<RatePoint>& samples) {
+  for (const RatePoint& sample : samples) {
     events.push_back({{"name", name},
                       {"ph", "C"},
                       {"ts", sample.time_ms * 1e3},

@@ -93,7 +93,7 @@ TEST(Timeline, TheMeasuredRateHoldsEveryByte) {
   ASSERT_GT(timeline.measured.size(), 1u);
   const double bin_s = (timeline.measured[1].time_ms - timeline.measured[0].time_ms) * 1e-3;
   double bytes = 0;
-  for (const RateSample& sample : timeline.measured) bytes += sample.bytes_per_s * bin_s;
+  for (const RatePoint& sample : timeline.measured) bytes += sample.bytes_per_s * bin_s;
   EXPECT_NEAR(bytes, 1100, 1e-6);
   ASSERT_EQ(timeline.predicted.size(), 1u);
   EXPECT_EQ(timeline.predicted[0].bytes_per_s, 5e4);

@@ -122,16 +122,16 @@ uint32_t assign_lanes(std::vector<Span>& spans, Span::Kind kind) {
 }
 
 // A transfer's bytes, spread evenly over its time.
-std::vector<RateSample> measured_rate(const std::vector<Span>& spans, double end_ms) {
+std::vector<RatePoint> measured_rate(const std::vector<Span>& spans, double end_ms) {
   const double bin_ms = end_ms / kRateBins;
-  std::vector<RateSample> bins(kRateBins);
+  std::vector<RatePoint> bins(kRateBins);
   for (size_t i = 0; i < kRateBins; ++i) bins[i].time_ms = bin_ms * static_cast<double>(i);
   for (const Span& span : spans) {
     if (span.kind != Span::Kind::kNetwork || span.bytes == 0 || span.end_ms <= span.begin_ms) {
       continue;
     }
     const double bytes_per_ms = static_cast<double>(span.bytes) / (span.end_ms - span.begin_ms);
-    for (RateSample& bin : bins) {
+    for (RatePoint& bin : bins) {
       const double overlap_ms =
           std::min(span.end_ms, bin.time_ms + bin_ms) - std::max(span.begin_ms, bin.time_ms);
       if (overlap_ms > 0) bin.bytes_per_s += bytes_per_ms * overlap_ms / bin_ms * 1e3;

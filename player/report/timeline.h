@@ -23,7 +23,7 @@ struct Span {
   std::string reason;   // why it was begun, then what became of it
 };
 
-struct RateSample {
+struct RatePoint {
   double time_ms = 0;
   double bytes_per_s = 0;
 };
@@ -31,8 +31,8 @@ struct RateSample {
 struct Timeline {
   std::vector<Span> spans;                       // by begin
   uint32_t network_lanes = 0, decode_lanes = 0;  // as many as were in use at once
-  std::vector<RateSample> measured;              // over bins of equal width, 0 where idle
-  std::vector<RateSample> predicted;             // the estimate at the time
+  std::vector<RatePoint> measured;               // over bins of equal width, 0 where idle
+  std::vector<RatePoint> predicted;              // the estimate at the time
   std::optional<double> freeze_ms;
   double end_ms = 0;  // the last event, deadline or first token
 };

@@ -40,7 +40,7 @@ bool SimulatedRun::decide() {
   ++out_.decisions;
   if (params_.on_decision) params_.on_decision(seen_, choice);
   if (choice.freeze && !seen_.frozen && can_finish()) {
-    freeze();
+    freeze(choice.freeze_reason);
     return decide();
   }
   if (!seen_.frozen) apply_transfers(choice);
@@ -49,6 +49,7 @@ bool SimulatedRun::decide() {
   if (!seen_.frozen || waiting > 0 || seen_.recomputing || !decodes_.empty()) return false;
   out_.complete = std::all_of(seen_.chunks.begin(), seen_.chunks.end(),
                               [](const ChunkState& chunk) { return chunk.in_sink(); });
+  if (out_.complete && listened_to()) note(now_s_, "ready", {}, {}, "all layers handed over");
   return out_.complete;
 }
 
@@ -57,9 +58,12 @@ bool SimulatedRun::can_finish() const {
                                       [](const ChunkState& chunk) { return chunk.in_sink(); });
 }
 
-void SimulatedRun::freeze() {
+void SimulatedRun::freeze(const std::string& reason) {
   seen_.frozen = true;
   out_.freeze_s = now_s_;
+  if (listened_to()) {
+    note(now_s_, "freeze", {}, {}, reason, {{"rate_bytes_per_s", seen_.rate_bytes_per_s}});
+  }
   for (ChunkState& chunk : seen_.chunks) chunk.fetching = 0;
   link_.cancel_all(now_s_);
   queue_.clear();
@@ -69,18 +73,27 @@ void SimulatedRun::freeze() {
 void SimulatedRun::apply_transfers(const Choice& choice) {
   for (const Cancel& cancel : choice.cancel) {
     const uint64_t id = plane_id(cancel.chunk, cancel.plane);
-    link_.cancel(id, now_s_);
+    if (link_.cancel(id, now_s_)) {
+      rate_.body_ends(now_s_);
+      samples_.body_ends(now_s_);
+    }
     std::erase_if(queue_, [&](const Queued& queued) { return queued.id == id; });
     seen_.chunks[cancel.chunk].fetching &= ~(1u << cancel.plane);
+    if (listened_to()) note(now_s_, "cancel", cancel.chunk, cancel.plane, cancel.reason);
   }
   for (const Fetch& fetch : choice.start) {
     ChunkState& chunk = seen_.chunks[fetch.chunk];
     if (params_.lost && params_.lost(fetch.chunk, fetch.plane)) {
       chunk.max_level = std::min(chunk.max_level, static_cast<int>(fetch.plane) - 1);
       chunk.held &= (1u << fetch.plane) - 1;
+      if (listened_to()) note(now_s_, "plane_lost", fetch.chunk, fetch.plane, "not to be had");
       continue;
     }
     chunk.fetching |= 1u << fetch.plane;
+    if (listened_to()) {
+      note(now_s_, "fetch", fetch.chunk, fetch.plane, fetch.reason,
+           {{"bytes", static_cast<double>(chunk.ladder[fetch.plane].bytes)}});
+    }
     queue_.push_back(
         {plane_id(fetch.chunk, fetch.plane), chunk.ladder[fetch.plane].bytes, fetch.urgent});
   }
@@ -102,6 +115,11 @@ void SimulatedRun::apply_recompute(const Choice& choice) {
   wanted_recompute_ = seen_.frozen ? std::nullopt : choice.recompute;
   if (seen_.recomputing) {
     if (seen_.recomputing == wanted_recompute_) return;
+    if (listened_to()) {
+      note_end_of_recompute(
+          now_s_, "recompute_cancelled",
+          wanted_recompute_ ? "another chunk comes first" : "it would end too late");
+    }
     seen_.recomputing.reset();
     seen_.recompute_elapsed_s = 0;
   }
@@ -111,6 +129,10 @@ void SimulatedRun::apply_recompute(const Choice& choice) {
   }
   seen_.recomputing = wanted_recompute_;
   seen_.recompute_elapsed_s = 0;
+  if (listened_to()) {
+    note(now_s_, "recompute", seen_.recomputing, {}, choice.recompute_reason,
+         {{"expected_s", seen_.chunks[*seen_.recomputing].recompute_s}});
+  }
 }
 
 size_t SimulatedRun::apply_decodes(const Choice& choice) {
@@ -124,6 +146,10 @@ size_t SimulatedRun::apply_decodes(const Choice& choice) {
       continue;
     }
     chunk.decoding_level = static_cast<int>(decode.level);
+    if (listened_to()) {
+      note(now_s_, "decode", decode.chunk, {}, decode.reason,
+           {{"level", static_cast<double>(decode.level)}});
+    }
     decodes_.push_back({decode.chunk, decode.level,
                         presentation_.chunks[decode.chunk].ladder[decode.level].decode_s});
   }

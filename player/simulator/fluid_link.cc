@@ -26,7 +26,7 @@ double FluidLink::request_s(const Connection& connection, double now_s) const {
 }
 
 // The connection with the widest window.
-void FluidLink::start(uint64_t id, uint64_t bytes, double now_s) {
+void FluidLink::start(uint64_t id, uint64_t bytes, double now_s, bool measured) {
   Connection* best = nullptr;
   for (Connection& connection : connections_) {
     if (connection.busy) continue;
@@ -38,15 +38,19 @@ void FluidLink::start(uint64_t id, uint64_t bytes, double now_s) {
   transfer.connection = static_cast<size_t>(best - connections_.data());
   transfer.requested_s = now_s;
   transfer.begins_s = request_s(*best, now_s);
-  transfer.left_bytes = static_cast<double>(bytes);
+  transfer.left_bytes = static_cast<double>(bytes) + params_.response_header_bytes;
+  transfer.measured = measured;
 }
 
-void FluidLink::cancel(uint64_t id, double now_s) {
+bool FluidLink::cancel(uint64_t id, double now_s) {
+  bool received = false;
   std::erase_if(transfers_, [&](const Transfer& transfer) {
     if (transfer.id != id) return false;
+    received = transfer.begun && transfer.measured;
     connections_[transfer.connection] = {now_s + params_.rtt_s, kInitialWindowBytes, false};
     return true;
   });
+  return received;
 }
 
 void FluidLink::cancel_all(double now_s) {
@@ -112,6 +116,7 @@ FluidLink::Passed FluidLink::advance(double from_s, double to_s) {
     const double bytes = std::min(transfer.left_bytes, transfer.rate * seconds);
     transfer.left_bytes -= bytes;
     passed.bytes += bytes;
+    if (transfer.measured) passed.measured_bytes += bytes;
     // Windows double in a round trip in which they are used up.
     connections_[transfer.connection].window_bytes += std::numbers::ln2 * bytes;
   }

@@ -19,19 +19,22 @@ class FluidLink {
     double requested_s = 0, begins_s = 0;  // begins: the first byte
     double left_bytes = 0, rate = 0;
     bool begun = false;
+    bool measured = true;
   };
 
   FluidLink(const LinkTrace& trace, const SimulationParams& params);
 
-  // On an idle connection; there is one. A cancelled transfer's connection is closed.
-  void start(uint64_t id, uint64_t bytes, double now_s);
-  void cancel(uint64_t id, double now_s);
+  // On an idle connection; there is one. A cancelled transfer's connection is closed; the answer is
+  // whether it was receiving bytes that are measured.
+  // `measured`: its bytes tell how fast the link is (session/link.cc, measures).
+  void start(uint64_t id, uint64_t bytes, double now_s, bool measured = true);
+  bool cancel(uint64_t id, double now_s);
   void cancel_all(double now_s);
 
   // The next moment at which a rate may change or a transfer begins or ends; at most `limit_s`.
   double next_event_s(double now_s, double limit_s);
   struct Passed {
-    double bytes = 0;
+    double bytes = 0, measured_bytes = 0;
     std::vector<Transfer> began, ended;
   };
   Passed advance(double from_s, double to_s);  // at most to next_event_s of `from_s`

@@ -1,5 +1,7 @@
 #include "player/simulator/run.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -26,7 +28,7 @@ SimulatedRun::SimulatedRun(const Controller& controller, const SimulatedPresenta
 }
 
 SimulatedPlay SimulatedRun::run() {
-  link_.start(kManifestId, presentation_.manifest_bytes, 0);
+  link_.start(kManifestId, presentation_.manifest_bytes, 0, false);
   const double give_up_s = params_.give_up_slos * params_.ttft_slo_s;
   while (now_s_ < give_up_s) {
     const bool happened = advance(next_s());
@@ -57,31 +59,32 @@ double SimulatedRun::next_s() {
 bool SimulatedRun::advance(double to_s) {
   const double seconds = to_s - now_s_;
   const bool received = receive(to_s);
+  now_s_ = to_s;
   const bool recomputed = recompute(seconds);
   const bool decoded = decode(seconds);
-  now_s_ = to_s;
   return received || recomputed || decoded;
 }
 
 bool SimulatedRun::receive(double to_s) {
   const FluidLink::Passed passed = link_.advance(now_s_, to_s);
   out_.bytes += passed.bytes;
-  if (passed.bytes > 0) {
-    uncounted_bytes_ += passed.bytes;
+  if (passed.measured_bytes > 0) {
+    uncounted_bytes_ += passed.measured_bytes;
     const double whole = std::floor(uncounted_bytes_);
     uncounted_bytes_ -= whole;
     rate_.data(to_s, static_cast<uint64_t>(whole));
-    samples_.data(to_s, passed.bytes);
+    samples_.data(to_s, passed.measured_bytes);
   }
-  for ([[maybe_unused]] const FluidLink::Transfer& transfer : passed.began) {
-    rate_.body_begins(to_s);
-    samples_.body_begins(to_s);
+  for (const FluidLink::Transfer& transfer : passed.began) {
+    if (transfer.measured) rate_.body_begins(to_s);
+    if (transfer.measured) samples_.body_begins(to_s);
     ttfb_.add(std::max(1e-6, params_.rtt_s + params_.server_s));
   }
   for (const FluidLink::Transfer& transfer : passed.ended) {
-    rate_.body_ends(to_s);
-    samples_.body_ends(to_s);
+    if (transfer.measured) rate_.body_ends(to_s);
+    if (transfer.measured) samples_.body_ends(to_s);
     take_transfer(transfer.id);
+    if (listened_to()) note_complete(to_s, transfer.id);
   }
   if (!passed.ended.empty()) {
     now_s_ = to_s;
@@ -112,6 +115,7 @@ bool SimulatedRun::recompute(double seconds) {
     seen_.recompute_elapsed_s += seconds;
     out_.gpu_seconds += seconds;
     if (seen_.recompute_elapsed_s >= all_s - 1e-12) {
+      if (listened_to()) note_end_of_recompute(now_s_, "recomputed", "done");
       slack_.add(seen_.chunks[c].recompute_s, all_s);
       const double ratio = all_s / std::max(1e-12, presentation_.chunks[c].recompute_s);
       engine_weight_ = kForget * engine_weight_ + 1;
@@ -138,6 +142,10 @@ bool SimulatedRun::decode(double seconds) {
     ChunkState& chunk = seen_.chunks[decodes_.front().chunk];
     chunk.decoded_level = static_cast<int>(decodes_.front().level);
     chunk.decoding_level = -1;
+    if (listened_to()) {
+      note(now_s_, "decoded", decodes_.front().chunk, {},
+           fmt::format("level {}", chunk.decoded_level));
+    }
     decodes_.erase(decodes_.begin());
     if (!decoded_any_) {
       decoded_any_ = true;

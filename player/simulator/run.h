@@ -5,6 +5,9 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "player/estimator.h"
@@ -52,11 +55,19 @@ class SimulatedRun {
   size_t apply_decodes(const Choice& choice);
   bool can_finish() const;
   bool stuck() const;
-  void freeze();
+  void freeze(const std::string& reason);
   void start_queued();
   void predict();
   double suffix_s() const { return params_.suffix_prefill_s * params_.engine_slowdown; }
   SimulatedPlay outcome() const;
+
+  // Of the journal, where somebody listens.
+  bool listened_to() const { return static_cast<bool>(params_.on_event); }
+  void note(double at_s, std::string_view what, std::optional<uint32_t> chunk,
+            std::optional<uint32_t> plane, std::string reason,
+            std::vector<std::pair<std::string_view, double>> numbers = {}) const;
+  void note_complete(double at_s, uint64_t id) const;
+  void note_end_of_recompute(double at_s, const char* what, const char* why) const;
 
   const Controller& controller_;
   const SimulatedPresentation& presentation_;

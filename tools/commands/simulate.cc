@@ -6,6 +6,7 @@
 
 #include "tools/commands/command.h"
 #include "tools/commands/simulate_options.h"
+#include "tools/simulate/play_report.h"
 #include "tools/simulate/report.h"
 
 namespace kvcast::tools {
@@ -54,6 +55,16 @@ Result<simulate::Sweep> sweep(const Job& job, const SimulateOptions& options, do
                    progress_line("simulate"));
 }
 
+Status report_one(const Job& job, const SimulateOptions& options) {
+  if (options.report_link >= job.scenarios.size()) {
+    return Error{ErrorKind::kUsage, fmt::format("simulate: there is no link {}, they are 0 to {}",
+                                                options.report_link, job.scenarios.size() - 1)};
+  }
+  return simulate::write_play_report(options.report, job.presentation,
+                                     job.scenarios[options.report_link].link, job.params,
+                                     job.controllers.front());
+}
+
 bool all(size_t) {
   return true;
 }
@@ -83,6 +94,9 @@ Status run(const SimulateOptions& options) {
   if (!swept) return swept.error();
   if (!options.svg.empty()) {
     if (Status drawn = draw(*job, options, *swept); !drawn) return drawn;
+  }
+  if (!options.report.empty()) {
+    if (Status written = report_one(*job, options); !written) return written;
   }
   const std::vector<Row> rows = rows_of(*swept, all);
   if (!options.json) {

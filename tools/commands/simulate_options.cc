@@ -20,6 +20,7 @@ player::SimulationParams WorldOptions::params() const {
   params.suffix_prefill_s = suffix_ms / 1e3;
   params.rtt_s = rtt_ms / 1e3;
   params.server_s = server_ms / 1e3;
+  params.response_header_bytes = header_bytes;
   params.connections = connections;
   params.slow_start = !no_slow_start;
   params.recompute = !no_text;
@@ -51,6 +52,11 @@ void add_world_options(CLI::App& command, WorldOptions& options) {
       ->capture_default_str();
   command
       .add_option("--server-ms", options.server_ms, "From a request's arrival to its first byte")
+      ->check(not_negative)
+      ->capture_default_str();
+  command
+      .add_option("--header-bytes", options.header_bytes,
+                  "Of each response, on the link before its body; the optimum has none")
       ->check(not_negative)
       ->capture_default_str();
   command.add_option("--connections", options.connections, "Parallel connections")
@@ -130,12 +136,21 @@ void add_simulate_options(CLI::App& command, SimulateOptions& options) {
       ->capture_default_str();
   command.add_option("--svg", options.svg,
                      "File to draw into: misses against quality over SLOs, and TTFTs");
+  command.add_option("--report", options.report,
+                     "Folder for the page of one play (report.html, and what play --report writes "
+                     "beside it): of the first of the controllers, on --report-link");
+  command
+      .add_option("--report-link", options.report_link,
+                  "Which link that play is on, from 0, in the order of the traces and offsets")
+      ->capture_default_str();
   command.add_flag("--json", options.json, "Print one JSON object");
   command.footer(
       "Examples:\n"
       "  kvcast simulate store/t/public/m/ID.json --traces 5g.trace --ttft-slo-ms 500\n"
       "  kvcast simulate --synthetic llama-3-8b:8192 --traces markov:mean=4000 --ttft-slo-ms 300 "
       "--svg out.svg\n"
+      "  kvcast simulate --synthetic llama-3-8b:8192 --traces outages:mean=4000 --ttft-slo-ms 300 "
+      "--report out --report-link 7\n"
       "  kvcast simulate ID.json --traces traces/ --rate-scale 20 --time-scale 0.05 --offsets 5 "
       "--controllers layered,cachegen-paper --ttft-slo-ms 500 --json\n"
       "The row \"optimum\" is the best a planner could do that knows the trace; regret is what a "

@@ -15,7 +15,8 @@ namespace kvcast::tools {
 
 // The world of a simulation: link, engine, decoder.
 struct WorldOptions {
-  double rtt_ms = 1, server_ms = 0, suffix_ms = 0, gpu_seconds_price = 0, engine_slowdown = 1;
+  double rtt_ms = 1, server_ms = 0, suffix_ms = 0, header_bytes = 0, gpu_seconds_price = 0,
+         engine_slowdown = 1;
   double prefill_tokens_per_s = 0, position_cost = -1, decode_gb_per_s = 0;
   uint32_t connections = 4;
   bool no_slow_start = false, no_text = false, finish_early = false;
@@ -28,12 +29,13 @@ struct WorldOptions {
 };
 
 struct SimulateOptions {
-  std::string manifest, synthetic, svg;
+  std::string manifest, synthetic, svg, report;
   std::vector<std::string> traces, controllers;
   double ttft_slo_ms = 0;
   simulate::ScenarioParams scenarios;
   WorldOptions world;
   unsigned threads = 1;
+  uint32_t report_link = 0;
   bool json = false;
 };
 

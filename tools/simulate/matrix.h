@@ -51,7 +51,7 @@ struct Bars {
 };
 Bars bars_of(const std::vector<Cell>& cells);
 
-// One decision of a controller at 64 chunks x 4 levels, over a whole play.
+// CPU time of one decision of a controller at 64 chunks x 4 levels, over a whole play.
 struct DecisionTime {
   double mean_us = 0, worst_us = 0;
 };

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
+#include <ctime>
 #include <memory>
 #include <mutex>
 #include <random>
@@ -40,7 +40,7 @@ class Sweeper {
 
  private:
   void play(size_t i) {
-    const auto begin = std::chrono::steady_clock::now();
+    const double begin_s = thread_cpu_s();
     const player::Optimum best = find_optimum(presentation_, scenarios_[i].link, params_);
     sweep_.optimum[i] = {best.feasible, best.ttft_s, best.quality, best.bytes, best.gpu_seconds};
     uint64_t decisions = 0;
@@ -50,9 +50,9 @@ class Sweeper {
       sweep_.outcomes[c][i] = {play.met, play.ttft_s, play.quality, play.bytes, play.gpu_seconds};
       decisions += play.decisions;
     }
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    const double took_s = thread_cpu_s() - begin_s;
     const std::lock_guard lock(mutex_);
-    sweep_.seconds += took.count();
+    sweep_.seconds += took_s;
     sweep_.plays += controllers_.size();
     sweep_.decisions += decisions;
     if (progress_) progress_(sweep_.plays, scenarios_.size() * controllers_.size());
@@ -106,6 +106,12 @@ Row row_of(const std::string& name, const std::vector<Outcome>& outcomes,
 }
 
 }  // namespace
+
+double thread_cpu_s() {
+  timespec used{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+  return static_cast<double>(used.tv_sec) + 1e-9 * static_cast<double>(used.tv_nsec);
+}
 
 std::vector<Scenario> scenarios_of(const std::vector<NamedTrace>& traces,
                                    const ScenarioParams& params) {

@@ -37,9 +37,11 @@ struct Sweep {
   std::vector<std::string> controllers;
   std::vector<std::vector<Outcome>> outcomes;  // [controller][scenario]
   std::vector<Outcome> optimum;                // [scenario]
-  double seconds = 0;                          // of this machine, on all threads together
+  double seconds = 0;                          // of CPU time, on all threads together
   uint64_t plays = 0, decisions = 0;
 };
+
+double thread_cpu_s();  // that the calling thread has used: what else the machine does is not in it
 
 using Progress = std::function<void(uint64_t done, uint64_t all)>;  // of plays; one thread at once
 
