@@ -8,11 +8,13 @@
 #include "manifests/file.h"
 #include "player/curl_transport.h"
 #include "player/player.h"
+#include "player/recording_transport.h"
 #include "tools/commands/command.h"
 #include "tools/commands/link_memory.h"
 #include "tools/commands/play_continuation.h"
 #include "tools/commands/play_engine.h"
 #include "tools/commands/play_options.h"
+#include "tools/commands/play_recording.h"
 #include "tools/commands/play_screen.h"
 #include "tools/commands/token_ids.h"
 
@@ -87,6 +89,7 @@ player::PlayParams make_params(const PlayOptions& options, const Inputs& inputs)
 
 struct Played {
   player::PlayReport report;
+  std::vector<player::LinkRate> link;  // as it was
   FirstToken first;
 };
 
@@ -129,7 +132,8 @@ Result<Played> run(const PlayOptions& options, Inputs& inputs, player::HostKvSin
       network_params(options.network, options.url.empty() ? options.store : options.url);
   if (!connections) return connections.error();
   connections->max_connections = player::transport_connections(params);
-  player::CurlTransport transport(std::move(*connections));
+  player::CurlTransport curl(std::move(*connections));
+  player::RecordingTransport transport(curl);
   const auto on_event = [&screen](const player::PlayEvent& event) { screen.show(event); };
   LinkMemory memory(!options.no_prior);
   params.history = memory.history();
@@ -138,7 +142,7 @@ Result<Played> run(const PlayOptions& options, Inputs& inputs, player::HostKvSin
                               : player::play(transport, inputs.source, params, sink,
                                              inputs.engine.get(), on_event);
   if (!report) return report.error();
-  Played played{std::move(*report), {}};
+  Played played{std::move(*report), transport.link(*params.start_ns), {}};
   if (!inputs.engine) {
     memory.keep();
     return played;
@@ -173,6 +177,11 @@ Result<int> play_and_tell(const PlayOptions& options) {
   }
   if (!options.out.empty() && report.tokens > 0) {
     if (Status written = sink.write(); !written) return written.error();
+  }
+  if (!options.record.empty()) {
+    if (Status written = write_recording(options.record, report, played->link); !written) {
+      return written.error();
+    }
   }
   if (!options.report.empty()) {
     if (Status written = player::write_report(options.report, report, screen.events()); !written) {

@@ -76,6 +76,9 @@ void add_play_options(CLI::App& command, PlayOptions& options) {
   command.add_option("--out", options.out, "KV file to write (safetensors)");
   command.add_option("--report", options.report,
                      "Folder for report.html, report.json, events.jsonl and perfetto.json");
+  command.add_option("--record", options.record,
+                     "File for the link's rate as it was, seconds and Mbit/s a line: kvcast "
+                     "simulate --traces and kvcast serve --pace replay it");
   command.add_flag("--json", options.json, "Print the report as one JSON object");
   command.footer(
       "Examples:\n"
@@ -83,6 +86,8 @@ void add_play_options(CLI::App& command, PlayOptions& options) {
       "  kvcast play --store http://host/ --tokens ids.json --ttft-slo-ms 500 --engine DIR\n"
       "  kvcast play http://host/t/public/m/ID.json --ttft-slo-ms 2000 --out kv.safetensors "
       "--json\n"
+      "  kvcast play http://host/t/public/m/ID.json --ttft-slo-ms 500 --report out --record "
+      "link.trace\n"
       "Exit code 1 when the first token came after the deadline.");
 }
 

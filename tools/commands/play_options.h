@@ -13,7 +13,7 @@ namespace kvcast::tools {
 
 struct PlayOptions {
   std::string url, store, tenant = "public", tokens, weights, adapter;
-  std::string engine, suffix, out, report, reference;
+  std::string engine, suffix, out, report, reference, record;
   player::PlayParams params;  // those that options set directly
   int max_level = -1;
   unsigned threads = 0;  // of the engine; 0: one per core
