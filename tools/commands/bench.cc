@@ -11,6 +11,7 @@ void add_bench_command(CLI::App& app, int& exit_code) {
   add_bench_codec(*bench, exit_code);
   add_bench_origin(*bench, exit_code);
   add_bench_play(*bench, exit_code);
+  add_bench_reality(*bench, exit_code);
 }
 
 }  // namespace kvcast::tools

@@ -9,5 +9,6 @@ namespace kvcast::tools {
 void add_bench_codec(CLI::App& bench, int& exit_code);
 void add_bench_origin(CLI::App& bench, int& exit_code);
 void add_bench_play(CLI::App& bench, int& exit_code);
+void add_bench_reality(CLI::App& bench, int& exit_code);
 
 }  // namespace kvcast::tools
