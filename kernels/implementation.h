@@ -21,8 +21,8 @@ std::span<const Implementation> implementations();
 const char* implementation_name(Implementation implementation);  // "scalar", "avx2", "avx512"
 bool runs_here(Implementation implementation);  // the CPU and the system have what it needs
 
-// The one named; an empty name asks for the fastest that runs here. Fault: an unknown name, or one
-// whose instructions this CPU lacks.
+// The one named; for "", and for "cuda" where a CUDA device answers (device_decode.h), the fastest
+// of the CPU's. Fault: an unknown name, one whose instructions this CPU lacks, or no device.
 Checked<Implementation> find_implementation(std::string_view name);
 
 // What a codec uses unless told otherwise: the one that the environment variable

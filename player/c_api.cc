@@ -9,6 +9,7 @@
 
 #include "player/c_api/callback_recompute.h"
 #include "player/c_api/callback_sink.h"
+#include "player/c_api/device_callback_sink.h"
 #include "player/c_api/versioned.h"
 #include "player/curl_transport.h"
 #include "player/kvcast.h"
@@ -22,6 +23,8 @@ struct kvcast_player {
   player::Source source;
   std::unique_ptr<player::CurlTransport> transport;
   uint32_t connections = 0;  // of the transport
+  std::unique_ptr<kvcast::kernels::DeviceRuntime> device;
+  std::unique_ptr<player::DeviceRoom> room;  // on it
   std::string error, report;
   std::mutex mutex;  // stop, which kvcast_cancel reads from other threads
   std::stop_source stop;
@@ -120,6 +123,13 @@ kvcast_status set_source(kvcast_player& self, const kvcast_source* given) {
   return KVCAST_OK;
 }
 
+const std::optional<Error>& refusal_of(const player::CallbackSink& sink) {
+  return sink.refusal();
+}
+std::optional<Error> refusal_of(const player::DeviceCallbackSink& /*sink*/) {
+  return std::nullopt;  // prepare's is the play's own error
+}
+
 // Begins with a play, ends with it: a cancel that came before it counts, and none outlives it.
 class StopScope {
  public:
@@ -140,21 +150,20 @@ class StopScope {
   std::stop_source source_;
 };
 
+// The sink is made once the tables were read; `make_sink` answers null after it has said why not.
+template <typename MakeSink>
 kvcast_status play(kvcast_player& self, const kvcast_params* given_params,
-                   const kvcast_sink* given_sink, const kvcast_recompute* given_recompute) {
+                   const kvcast_recompute* given_recompute, MakeSink make_sink) {
   self.error.clear();
   self.report.clear();
   const StopScope scope(self);
   kvcast_params params = default_params();
-  kvcast_sink sink_table{};
   kvcast_recompute recompute_table{};
   if (given_params != nullptr && !player::read_versioned(given_params, params)) {
     return fail(self, KVCAST_USAGE, "kvcast_params: call kvcast_params_init first");
   }
-  if (!player::read_versioned(given_sink, sink_table) ||
-      (sink_table.destination == nullptr) == (sink_table.write == nullptr)) {
-    return fail(self, KVCAST_USAGE, "kvcast_sink: set size, and either destination or write");
-  }
+  const auto sink = make_sink(scope.source());
+  if (!sink) return KVCAST_USAGE;
   if (given_recompute != nullptr && (!player::read_versioned(given_recompute, recompute_table) ||
                                      recompute_table.prefill == nullptr)) {
     return fail(self, KVCAST_USAGE, "kvcast_recompute: set size and prefill");
@@ -169,7 +178,6 @@ kvcast_status play(kvcast_player& self, const kvcast_params* given_params,
   }
   const std::stop_token stop = scope.source().get_token();
   const std::stop_callback wake(stop, [&self] { self.transport->wake(); });
-  player::CallbackSink sink(sink_table, scope.source());
   player::CallbackRecompute recompute(recompute_table);
   player::EventHandler on_event;
   if (params.on_event != nullptr) {
@@ -177,15 +185,37 @@ kvcast_status play(kvcast_player& self, const kvcast_params* given_params,
       params.on_event(params.event_context, player::event_json(event).c_str());
     };
   }
-  auto report = player::play(*self.transport, self.source, play_params, sink,
+  auto report = player::play(*self.transport, self.source, play_params, *sink,
                              given_recompute != nullptr ? &recompute : nullptr, on_event, stop);
-  if (sink.refusal()) return fail(self, KVCAST_USAGE, sink.refusal()->message);
+  if (const auto refusal = refusal_of(*sink)) return fail(self, KVCAST_USAGE, refusal->message);
   if (report) {
     self.report = player::report_json(*report);
     return KVCAST_OK;
   }
   if (stop.stop_requested()) return fail(self, KVCAST_CANCELLED, report.error().message);
   return fail(self, static_cast<kvcast_status>(report.error().kind), report.error().message);
+}
+
+kvcast_status use_device(kvcast_player& self, const kvcast_device_params* given) {
+  self.error.clear();
+  kvcast_device_params params{};
+  if (given != nullptr && !player::read_versioned(given, params)) {
+    return fail(self, KVCAST_USAGE, "kvcast_device_params: its size is not set");
+  }
+  self.room.reset();
+  self.device.reset();
+  auto device = kvcast::kernels::open_cuda_device(params.ordinal);
+  if (!device) return fail(self, KVCAST_IO, device.fault().what);
+  player::DeviceRoomParams room_params;
+  room_params.max_sms = params.max_sms;
+  if (params.ring_bytes > 0) room_params.ring_bytes = params.ring_bytes;
+  if (params.compressed_bytes > 0) room_params.compressed_bytes = params.compressed_bytes;
+  if (params.scratch_bytes > 0) room_params.scratch_bytes = params.scratch_bytes;
+  self.device = std::move(*device);
+  auto room = player::DeviceRoom::create(*self.device, room_params);
+  if (!room) return fail(self, KVCAST_IO, room.error().message);
+  self.room = std::move(*room);
+  return KVCAST_OK;
 }
 
 }  // namespace
@@ -220,7 +250,37 @@ kvcast_status kvcast_open(const kvcast_source* source, kvcast_player** out) {
 
 kvcast_status kvcast_play(kvcast_player* self, const kvcast_params* params, const kvcast_sink* sink,
                           const kvcast_recompute* recompute) {
-  return guarded(*self, [&] { return play(*self, params, sink, recompute); });
+  const auto make_sink = [&](const std::stop_source& stop) {
+    kvcast_sink table{};
+    if (!player::read_versioned(sink, table) ||
+        (table.destination == nullptr) == (table.write == nullptr)) {
+      fail(*self, KVCAST_USAGE, "kvcast_sink: set size, and either destination or write");
+      return std::unique_ptr<player::CallbackSink>();
+    }
+    return std::make_unique<player::CallbackSink>(table, stop);
+  };
+  return guarded(*self, [&] { return play(*self, params, recompute, make_sink); });
+}
+
+kvcast_status kvcast_use_device(kvcast_player* self, const kvcast_device_params* params) {
+  return guarded(*self, [&] { return use_device(*self, params); });
+}
+
+kvcast_status kvcast_play_device(kvcast_player* self, const kvcast_params* params,
+                                 const kvcast_device_sink* sink,
+                                 const kvcast_recompute* recompute) {
+  const auto make_sink = [&](const std::stop_source& /*stop*/) {
+    kvcast_device_sink table{};
+    const bool sound = player::read_versioned(sink, table) && table.prepare != nullptr;
+    if (!self->room || !sound) {
+      fail(*self, KVCAST_USAGE,
+           self->room ? "kvcast_device_sink: set size and prepare"
+                      : "no device: call kvcast_use_device first");
+      return std::unique_ptr<player::DeviceCallbackSink>();
+    }
+    return std::make_unique<player::DeviceCallbackSink>(*self->room, table);
+  };
+  return guarded(*self, [&] { return play(*self, params, recompute, make_sink); });
 }
 
 void kvcast_cancel(kvcast_player* self) {

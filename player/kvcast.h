@@ -180,6 +180,68 @@ kvcast_status kvcast_open(const kvcast_source* source, kvcast_player** player);
 kvcast_status kvcast_play(kvcast_player* player, const kvcast_params* params,
                           const kvcast_sink* sink, const kvcast_recompute* recompute);
 
+/*
+ * A GPU as the destination: planes are decoded there, straight into the engine's cache.
+ *
+ *   kvcast_open -> kvcast_use_device -> kvcast_play_device -> ...
+ *
+ * Element (slot s, head h, dim d) of a layer lies at
+ *   address + blocks[s / block_tokens] * block_bytes + s % block_tokens * token_bytes
+ *           + h * head_bytes + d * sizeof(element)
+ * block_tokens 0: no blocks, s * token_bytes. vLLM's [2, blocks, block_tokens, heads, dim]: keys at
+ * the tensor, values half of it later, head_bytes = dim * e, token_bytes = heads * head_bytes,
+ * block_bytes = block_tokens * token_bytes.
+ */
+typedef struct kvcast_device_layout {
+  uint32_t block_tokens;
+  uint64_t block_bytes, token_bytes, head_bytes;
+} kvcast_device_layout;
+
+/* Where one context's KV goes. Addresses are the device's, one a layer; arrays are the host's, and
+ * copied when prepare returns. Token t is in slot first_slot + t. */
+typedef struct kvcast_device_cache {
+  size_t size;
+  void* const* keys;
+  void* const* values;
+  size_t layers;
+  uint64_t key_bytes, value_bytes; /* from each address on that belong to the cache */
+  kvcast_device_layout key_layout, value_layout;
+  const int32_t* blocks;
+  size_t block_count;
+  uint64_t first_slot;
+} kvcast_device_cache;
+
+typedef struct kvcast_device_params {
+  size_t size;
+  uint32_t ordinal; /* CUDA device; default 0 */
+  uint32_t max_sms; /* multiprocessors that decoding may fill at a time; 0, the default: a quarter */
+  uint64_t ring_bytes;       /* pinned; 0, the default: 16 MiB */
+  uint64_t compressed_bytes; /* device: planes kept until the freeze; 0, the default: 512 MiB */
+  uint64_t scratch_bytes;    /* device; 0, the default: 256 MiB */
+} kvcast_device_params;
+
+/* All calls come on the thread that called kvcast_play_device. */
+typedef struct kvcast_device_sink {
+  size_t size;
+  void* context;
+  /* Once, first: fills in `cache`, whose size is set. Not 0 ends the play with KVCAST_USAGE. */
+  int32_t (*prepare)(void* context, const kvcast_shape* shape, kvcast_device_cache* cache);
+  /* As kvcast_sink's; may be NULL. After layer_ready a kernel on any stream sees the layer. */
+  void (*tokens_known)(void* context, const uint32_t* ids, size_t count);
+  void (*chunk_ready)(void* context, uint64_t token_begin, uint64_t token_end);
+  void (*layer_ready)(void* context, uint32_t layer);
+} kvcast_device_sink;
+
+/* Allocates what plays on the device need, once; replaces what an earlier call did. KVCAST_IO: no
+ * such device, or no memory; kvcast_error says what to do. `params` may be NULL. */
+kvcast_status kvcast_use_device(kvcast_player* player, const kvcast_device_params* params);
+
+/* As kvcast_play. What `recompute` is given has NULL as the prefix's data: that KV is in the
+ * device's cache. Its results are in host memory, and copied. */
+kvcast_status kvcast_play_device(kvcast_player* player, const kvcast_params* params,
+                                 const kvcast_device_sink* sink,
+                                 const kvcast_recompute* recompute);
+
 /* From any thread, callbacks included: the play under way, or else the next one, returns
  * KVCAST_CANCELLED soon. */
 void kvcast_cancel(kvcast_player* player);

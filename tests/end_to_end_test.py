@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -121,6 +122,25 @@ class EndToEnd(unittest.TestCase):
         self.assertEqual(report["mean_kl"], 0)
         self.assertEqual(tensor_bytes(self.kv), tensor_bytes(out))
 
+    def test_a_device_holds_what_host_memory_does(self):
+        host, device = (os.path.join(self.work, f"{name}.safetensors") for name in ("host", "device"))
+        url = f"{self.server.url}/{self.path}"
+        run("play", url, "--ttft-slo-ms", LAVISH_MS, "--controller", "fixed:3", "--out", host)
+        for layout in ("paged", "packed"):
+            report = run_json("play", url, "--ttft-slo-ms", LAVISH_MS, "--controller", "fixed:3", "--device", "emulated",
+                              "--layout", layout, "--out", device)
+            self.assertTrue(all(c["level"] == 3 for c in report["chunks"]))
+            expected, got = tensor_bytes(host), tensor_bytes(device)
+            self.assertEqual(expected.keys(), got.keys())
+            for name, tensor in expected.items():
+                pairs = zip(memoryview(tensor).cast("H"), memoryview(got[name]).cast("H"))
+                for a, b in [(bf16(x), bf16(y)) for x, y in pairs if x != y]:
+                    self.assertLessEqual(abs(a - b), abs(a) / 128 + 1e-4, name)    # a place, or what RoPE cancels
+        kl = self.play("--controller", "fixed:3", "--device", "emulated")["mean_kl"]
+        self.assertLess(kl, 0.001)
+        run("play", url, "--ttft-slo-ms", "1", "--device", "99999", expect=3)    # no machine has so many
+        run("play", url, "--ttft-slo-ms", "1", "--device", "emulated", "--layout", "diagonal", expect=2)
+
     def test_report_keeps_the_contract(self):
         report = self.play("--controller", "fixed:1")
         for key in ("ttft_slo_ms", "ttft_ms", "met", "bytes_fetched", "raw_bytes", "recomputed_tokens", "quality", "chunks", "mean_kl", "top1_agreement"):
@@ -225,6 +245,10 @@ class EndToEnd(unittest.TestCase):
         run("play", expect=2)
         run("inspect", os.path.join(self.work, "nothing-here"), expect=3)
         run("verify", self.store)
+
+
+def bf16(bits):
+    return struct.unpack("<f", struct.pack("<I", bits << 16))[0]
 
 
 def tensor_bytes(path):

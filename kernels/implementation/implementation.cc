@@ -5,11 +5,15 @@
 #include <stdexcept>
 #include <string>
 
+#include "kernels/device_runtime.h"
+
 namespace kvcast::kernels {
 namespace {
 
 constexpr std::array kAll = {Implementation::kScalar, Implementation::kAvx2,
                              Implementation::kAvx512};
+
+constexpr std::string_view kCudaName = "cuda";
 
 }  // namespace
 
@@ -41,8 +45,12 @@ Checked<Implementation> find_implementation(std::string_view name) {
     }
     if (runs_here(implementation)) fastest = implementation;
   }
+  if (name == kCudaName) {
+    if (const auto device = open_cuda_device(0); !device) return device.fault();
+    return fastest;
+  }
   if (name.empty()) return fastest;
-  return Fault{"no implementation is called \"" + std::string(name) + "\"; there are " + names};
+  return Fault{"no implementation is called \"" + std::string(name) + "\"; there are " + names + ", " + std::string(kCudaName)};
 }
 
 Implementation default_implementation() {

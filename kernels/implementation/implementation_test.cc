@@ -111,5 +111,14 @@ TEST(Implementation, AWrongEnvironmentIsAnErrorAndNotIgnored) {
   EXPECT_THROW(Codec{profile}, std::invalid_argument);
 }
 
+TEST(Implementation, CudaIsADeviceOrAnErrorThatSaysWhatToDo) {
+  const auto found = find_implementation("cuda");
+  if (found) {
+    EXPECT_EQ(*found, *find_implementation(""));
+    return;
+  }
+  EXPECT_NE(found.fault().what.find("no CUDA device"), std::string::npos) << found.fault().what;
+}
+
 }  // namespace
 }  // namespace kvcast::kernels

@@ -6,8 +6,10 @@
 #include <thread>
 #include <vector>
 
+#include "kernels/emulated_device.h"
 #include "player/c_api/callback_recompute.h"
 #include "player/c_api/callback_sink.h"
+#include "player/c_api/device_callback_sink.h"
 #include "player/c_api/versioned.h"
 #include "player/kvcast.h"
 #include "player/transport/scripted_server.h"
@@ -302,6 +304,88 @@ TEST(CallbackRecompute, PassesTheEnginesCostOn) {
   const auto cost = CallbackRecompute(table).cost();
   ASSERT_TRUE(cost.has_value());
   EXPECT_EQ(cost->per_token_s, 0.001);
+}
+
+// An engine's blocks on a device.
+struct DeviceEngine {
+  std::byte* memory_dev = nullptr;
+  void* keys[2] = {};
+  void* values[2] = {};
+  int32_t blocks[3] = {2, 0, 1};
+  int32_t answer = 0;
+  uint64_t tokens = 0;
+  std::vector<uint32_t> layers;
+};
+
+int32_t prepare_device(void* context, const kvcast_shape* shape, kvcast_device_cache* cache) {
+  auto& engine = *static_cast<DeviceEngine*>(context);
+  engine.tokens = shape->tokens;
+  const uint64_t head = shape->key_dim * 2, token = shape->key_heads * head, block = 16 * token;
+  for (uint32_t layer = 0; layer < shape->layers; ++layer) {
+    engine.keys[layer] = engine.memory_dev + 6 * layer * block;
+    engine.values[layer] = engine.memory_dev + (6 * layer + 3) * block;
+  }
+  cache->keys = engine.keys;
+  cache->values = engine.values;
+  cache->layers = shape->layers;
+  cache->key_bytes = cache->value_bytes = 3 * block;
+  cache->key_layout = cache->value_layout = {16, block, token, head};
+  cache->blocks = engine.blocks;
+  cache->block_count = 3;
+  return engine.answer;
+}
+
+TEST(DeviceCallbackSink, TakesTheEnginesBlocksAndTellsOfLayers) {
+  kernels::EmulatedDevice device;
+  auto room = DeviceRoom::create(
+      device, {.ring_bytes = 1, .compressed_bytes = 4096, .scratch_bytes = 4096});
+  ASSERT_TRUE(room.ok()) << room.error().message;
+  const KvShape shape{{2, 1, 8, 1, 8}, kernels::DType::kBf16, 40};
+  const auto memory = std::move(*device.allocate(12 * 16 * 16));
+  DeviceEngine engine;
+  engine.memory_dev = static_cast<std::byte*>(memory.get());
+  kvcast_device_sink table{};
+  table.size = sizeof(table);
+  table.context = &engine;
+  table.prepare = prepare_device;
+  table.layer_ready = [](void* context, uint32_t layer) {
+    static_cast<DeviceEngine*>(context)->layers.push_back(layer);
+  };
+  DeviceCallbackSink sink(**room, table);
+  const auto prepared = sink.prepare(shape, {});
+  ASSERT_TRUE(prepared.ok()) << prepared.error().message;
+  EXPECT_EQ(engine.tokens, 40u);
+  EXPECT_EQ(sink.cache().keys_dev[1], engine.memory_dev + 6 * 256);
+  EXPECT_EQ(sink.cache().blocks, (std::vector<int32_t>{2, 0, 1}));
+  EXPECT_EQ(sink.cache().value_layout.head_bytes, 16u);
+  sink.layer_ready(1);
+  sink.chunk_ready(0, 16);  // nobody listens
+  EXPECT_EQ(engine.layers, (std::vector<uint32_t>{1}));
+
+  engine.answer = 9;
+  DeviceCallbackSink refusing(**room, table);
+  const auto refused = refusing.prepare(shape, {});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_NE(refused.error().message.find("code 9"), std::string::npos);
+}
+
+TEST(CApi, WithoutADeviceItSaysWhatToDo) {
+  kvcast_source source{};
+  source.size = sizeof(source);
+  source.manifest_url = "http://127.0.0.1:1/m.json";
+  kvcast_player* player = nullptr;
+  ASSERT_EQ(kvcast_open(&source, &player), KVCAST_OK);
+  kvcast_device_sink sink{};
+  sink.size = sizeof(sink);
+  sink.prepare = prepare_device;
+  EXPECT_EQ(kvcast_play_device(player, nullptr, &sink, nullptr), KVCAST_USAGE);
+  EXPECT_NE(std::string(kvcast_error(player)).find("kvcast_use_device"), std::string::npos);
+  kvcast_device_params params{};
+  params.size = sizeof(params);
+  params.ordinal = 1u << 20;  // no machine has so many
+  EXPECT_EQ(kvcast_use_device(player, &params), KVCAST_IO);
+  EXPECT_NE(std::string(kvcast_error(player)).find("no CUDA device"), std::string::npos);
+  kvcast_free(player);
 }
 
 }  // namespace

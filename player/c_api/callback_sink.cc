@@ -4,6 +4,8 @@
 
 #include <span>
 
+#include "player/c_api/shape.h"
+
 namespace kvcast::player {
 namespace {
 
@@ -29,16 +31,7 @@ manifests::Status CallbackSink::prepare(const KvShape& shape, const manifests::K
     if (auto held = HostKvSink::prepare(shape, about); !held) return held;
   }
   if (table_.prepare == nullptr) return {};
-  kvcast_shape told{};
-  told.size = sizeof(told);
-  told.layers = shape.geometry.layers;
-  told.key_heads = shape.geometry.key_heads;
-  told.key_dim = shape.geometry.key_dim;
-  told.value_heads = shape.geometry.value_heads;
-  told.value_dim = shape.geometry.value_dim;
-  told.dtype = static_cast<uint32_t>(shape.dtype);
-  told.tokens = shape.tokens;
-  told.model = about.model.name.c_str();
+  const kvcast_shape told = shape_for_c(shape, about.model.name);
   const int32_t code = table_.prepare(table_.context, &told);
   if (code != 0) return refused("prepare", "the cache's shape", code);
   return {};

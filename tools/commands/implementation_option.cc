@@ -10,7 +10,7 @@ namespace kvcast::tools {
 void add_implementation_option(CLI::App& app) {
   app.add_option("--implementation",
                  "instructions the codec uses: scalar, avx2 or avx512; default: the fastest that "
-                 "this CPU has")
+                 "this CPU has. cuda: that, and play decodes on CUDA device 0")
       ->envname(kernels::kImplementationVariable)
       ->type_name("NAME")
       ->check([](const std::string& name) {

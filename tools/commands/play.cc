@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "kernels/implementation.h"
 #include "manifests/file.h"
 #include "player/curl_transport.h"
 #include "player/player.h"
@@ -12,6 +13,7 @@
 #include "tools/commands/command.h"
 #include "tools/commands/link_memory.h"
 #include "tools/commands/play_continuation.h"
+#include "tools/commands/play_device.h"
 #include "tools/commands/play_engine.h"
 #include "tools/commands/play_options.h"
 #include "tools/commands/play_recording.h"
@@ -119,8 +121,19 @@ Result<FirstToken> first_token(Inputs& inputs, const player::HostKvSink& sink, u
   return first;
 }
 
+// Where --device, or --implementation cuda, decodes to; null: host memory.
+Result<std::unique_ptr<PlayDevice>> open_device(const PlayOptions& options) {
+  const char* implementation = std::getenv(kernels::kImplementationVariable);
+  const bool cuda = implementation != nullptr && std::string(implementation) == "cuda";
+  if (options.device.empty() && !cuda) return std::unique_ptr<PlayDevice>();
+  return PlayDevice::open(options.device.empty() ? "0" : options.device, options.layout,
+                          options.max_sms);
+}
+
 Result<Played> run(const PlayOptions& options, Inputs& inputs, player::HostKvSink& sink,
                    Screen& screen) {
+  auto device = open_device(options);
+  if (!device) return device.error();
   if (inputs.engine) {
     const uint64_t rest = std::max<uint64_t>(inputs.suffix.size(), 1);
     if (Status warm = inputs.engine->warm_up(rest); !warm) return warm.error();
@@ -138,10 +151,15 @@ Result<Played> run(const PlayOptions& options, Inputs& inputs, player::HostKvSin
   LinkMemory memory(!options.no_prior);
   params.history = memory.history();
   params.start_ns = transport.now_ns();
-  auto report = options.raw() ? player::play_raw(transport, options.url, params, sink, on_event)
-                              : player::play(transport, inputs.source, params, sink,
-                                             inputs.engine.get(), on_event);
+  player::KvSink& to = *device ? static_cast<player::KvSink&>((*device)->sink()) : sink;
+  player::Recompute* recompute = *device ? nullptr : inputs.engine.get();  // its KV is on the host
+  auto report = options.raw()
+                    ? player::play_raw(transport, options.url, params, to, on_event)
+                    : player::play(transport, inputs.source, params, to, recompute, on_event);
   if (!report) return report.error();
+  if (*device && report->tokens > 0) {
+    if (Status read = (*device)->sink().read_back(sink); !read) return read.error();
+  }
   Played played{std::move(*report), transport.link(*params.start_ns), {}};
   if (!inputs.engine) {
     memory.keep();

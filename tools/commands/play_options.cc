@@ -74,6 +74,19 @@ void add_play_options(CLI::App& command, PlayOptions& options) {
   command.add_option("--reference", options.reference,
                      "The uncompressed KV file: compares next-token distributions with it");
   command.add_option("--out", options.out, "KV file to write (safetensors)");
+  command.add_option("--device", options.device,
+                     "Decode on this CUDA device (0, 1, ...) into a cache in its memory, which --out "
+                     "and --engine read back; the engine recomputes nothing then. \"emulated\" runs "
+                     "the device's path without a GPU, slowly. --implementation cuda means 0");
+  command
+      .add_option("--layout", options.layout,
+                  "Of the device's cache: contiguous, paged, packed, across-layers")
+      ->needs("--device")
+      ->capture_default_str();
+  command
+      .add_option("--max-sms", options.max_sms,
+                  "Multiprocessors that decoding may fill at a time; default a quarter of them")
+      ->needs("--device");
   command.add_option("--report", options.report,
                      "Folder for report.html, report.json, events.jsonl and perfetto.json");
   command.add_option("--record", options.record,
@@ -88,6 +101,7 @@ void add_play_options(CLI::App& command, PlayOptions& options) {
       "--json\n"
       "  kvcast play http://host/t/public/m/ID.json --ttft-slo-ms 500 --report out --record "
       "link.trace\n"
+      "  kvcast play http://host/t/public/m/ID.json --ttft-slo-ms 500 --device 0 --layout paged\n"
       "Exit code 1 when the first token came after the deadline.");
 }
 

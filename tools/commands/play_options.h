@@ -14,6 +14,8 @@ namespace kvcast::tools {
 struct PlayOptions {
   std::string url, store, tenant = "public", tokens, weights, adapter;
   std::string engine, suffix, out, report, reference, record;
+  std::string device, layout = "paged";  // empty: host memory
+  uint32_t max_sms = 0;
   player::PlayParams params;  // those that options set directly
   int max_level = -1;
   unsigned threads = 0;  // of the engine; 0: one per core
