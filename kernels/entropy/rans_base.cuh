@@ -1,6 +1,8 @@
 // Base sections on a device: a warp decodes two streams in lock step, so that while one waits for
 // its table the other goes on. What a symbol becomes (a coefficient where no pass follows, else a
-// value) is looked up among 32 words in shared memory, one for each bank.
+// value) is looked up among 32 words in shared memory, one for each bank. In SASS for sm_90 (nvcc
+// 13.0) a step of 32 symbols, its store included, is 24.6 instructions with slots and 31.6 with
+// buckets; 29.9 with slots and all that comes once a window, but for filling the ring.
 #pragma once
 
 #include "kernels/cuda/arguments.cuh"
