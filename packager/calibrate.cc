@@ -11,6 +11,7 @@
 #include "packager/calibrate/plan.h"
 #include "packager/calibrate/ranks.h"
 #include "packager/calibrate/section_fit.h"
+#include "packager/moments.h"
 #include "packager/profile_object.h"
 
 namespace kvcast::packager {
@@ -225,13 +226,27 @@ Status Calibration::train() {
   return {};
 }
 
+Result<CalibrateParams> with_moments(const CalibrateParams& params, const CacheSet& caches) {
+  CalibrateParams complete = params;
+  if (params.moments.empty()) return complete;
+  if (!params.error_weights.empty()) {
+    return Error{ErrorKind::kUsage, "error weights and files of moments: only one can count"};
+  }
+  auto moments = read_moments(params.moments, caches.geometry(), caches.weights());
+  if (!moments.ok()) return moments.error();
+  complete.error_weights = std::move(*moments);
+  return complete;
+}
+
 }  // namespace
 
 Result<CalibrateReport> calibrate(const CalibrateParams& params, const CalibrateProgress& progress,
                                   std::stop_token stop) {
   auto caches = CacheSet::open(params.inputs);
   if (!caches.ok()) return caches.error();
-  Calibration calibration(params, *caches, progress, std::move(stop));
+  const auto complete = with_moments(params, *caches);
+  if (!complete.ok()) return complete.error();
+  Calibration calibration(*complete, *caches, progress, std::move(stop));
   if (Status ran = calibration.run(); !ran.ok()) return ran.error();
   return calibration.take();
 }

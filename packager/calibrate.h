@@ -5,8 +5,8 @@
 // cost equal KL, whatever the layer. Then an orthonormal KLT (eigenvectors of the covariance) over
 // a head, a layer, or several layers together; components too faint to carry bits are left out.
 // With error weights the basis of what is left becomes one in which equal errors cost the same in
-// every direction, and is no longer orthonormal (calibrate/section_fit.h). One step for all; every
-// level drops one bit less than the level below. Coefficients are coded in the order of their
+// every direction, and is no longer orthonormal (calibrate/section_fit.h). One step and one ladder
+// for all: scales have made equal steps cost the same everywhere. Coefficients are coded in the order of their
 // variance over all heads and layers of a section, so that 32 neighbours are alike; classes are
 // trained on their symbols.
 //
@@ -40,7 +40,8 @@ struct CalibrateParams {
   // Layers of one section, which become ready together: a multiple of the transform's. 0: as few as
   // have kSectionChannels.
   uint32_t together_layers = 0;
-  uint32_t levels = 4;
+  // Low bits that each level drops: descending, the last 0.
+  std::vector<uint8_t> ladder = {3, 2, 1, 0};
   float step = 0.35f;  // of the finest level, in normalised units
   float rounding = 0.35f;
   uint32_t sink_tokens = 4;
@@ -50,9 +51,11 @@ struct CalibrateParams {
   // [2 * layer + side]: what errors cost by direction, [head][dim][dim], symmetric, positive
   // semidefinite; keys without RoPE. A heads' matrices share any one unit, which need not be that
   // of other layers and sides: `sensitivity` says how those compare. E.g. the second moments of
-  // gradients with respect to K and V, or of queries (K) and of the rows of the output projection
-  // (V). Empty: errors cost the same in every direction. Needs a transform.
+  // gradients with respect to K and V. Empty: errors cost the same in every direction. Needs a
+  // transform.
   std::vector<std::vector<float>> error_weights;
+  // Files to read error weights from instead: packager/moments_format.md.
+  std::vector<std::string> moments;
   // Components whose variance is below this share of a quantiser step's noise, step^2 / 12, are
   // left out. 0: none.
   double least_variance = 0.25;

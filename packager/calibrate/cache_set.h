@@ -28,6 +28,7 @@ class CacheSet {
   const kernels::Geometry& geometry() const { return sources_.front().geometry(); }
   const std::vector<kernels::Rope>& ropes() const { return sources_.front().ropes(); }
   const std::vector<uint8_t>& layer_rope() const { return sources_.front().layer_rope(); }
+  const std::string& weights() const { return sources_.front().info().model.weights; }  // their id
   uint64_t tokens() const;  // of all
   uint64_t coded_tokens(uint32_t sink_tokens) const;
 

@@ -47,6 +47,18 @@ Status check_weights(const CalibrateParams& params, const kernels::Geometry& geo
   return {};
 }
 
+Status check_ladder(const std::vector<uint8_t>& ladder) {
+  if (ladder.empty() || ladder.size() > kernels::kMaxLevels) {
+    return usage(fmt::format("{} levels: 1 to {} are possible", ladder.size(), kernels::kMaxLevels));
+  }
+  if (ladder.front() > kernels::kMaxDropBits || ladder.back() != 0 ||
+      !std::is_sorted(ladder.rbegin(), ladder.rend())) {
+    return usage(fmt::format("the ladder must descend from at most {} dropped bits to 0",
+                             kernels::kMaxDropBits));
+  }
+  return {};
+}
+
 uint32_t transform_layers(const CalibrateParams& params, uint32_t layers) {
   if (params.scope != TransformScope::kGroup) return 1;
   return params.group_layers == 0 ? layers : std::min(params.group_layers, layers);
@@ -67,8 +79,7 @@ kernels::SectionCodec plain_codec(const CalibrateParams& params, uint32_t width)
   kernels::SectionCodec codec;
   codec.step = params.step;
   codec.rounding = params.rounding;
-  codec.drop_bits.resize(params.levels);
-  std::iota(codec.drop_bits.rbegin(), codec.drop_bits.rend(), uint8_t{0});
+  codec.drop_bits = params.ladder;
   codec.mean.assign(width, 0.0f);
   codec.scale.assign(width, 1.0f);
   codec.order.resize(width);
@@ -79,10 +90,7 @@ kernels::SectionCodec plain_codec(const CalibrateParams& params, uint32_t width)
 }  // namespace
 
 Status check_params(const CalibrateParams& params, const CacheSet& caches) {
-  if (params.levels < 1 || params.levels > kernels::kMaxLevels) {
-    return usage(
-        fmt::format("{} levels: 1 to {} are possible", params.levels, kernels::kMaxLevels));
-  }
+  if (Status ladder = check_ladder(params.ladder); !ladder.ok()) return ladder;
   if (!(params.step > 0) || !std::isfinite(params.step)) return usage("the step must be above 0");
   if (!(params.rounding > 0 && params.rounding <= 0.5f)) {
     return usage("the rounding must be in (0, 0.5]");
@@ -118,7 +126,7 @@ Result<kernels::Profile> plan_profile(const CalibrateParams& params, const Cache
   const kernels::Geometry& geometry = caches.geometry();
   kernels::Profile profile;
   profile.geometry = geometry;
-  profile.levels = params.levels;
+  profile.levels = static_cast<uint32_t>(params.ladder.size());
   profile.sink_tokens = params.sink_tokens;
   profile.ropes = caches.ropes();
   profile.layer_rope = caches.layer_rope();

@@ -115,7 +115,8 @@ Result<Outcome> run_calibrate(CalibrateOptions& options) {
         eval::measure_sensitivity(*model, options.measure, progress_line("sensitivity"));
     if (!sensitivity.ok()) return sensitivity.error();
     options.params.sensitivity = std::move(*sensitivity);
-    if (options.error_weights == "gradient" && options.params.scope != TransformScope::kChannel) {
+    if (options.error_weights == "gradient" && options.params.moments.empty() &&
+        options.params.scope != TransformScope::kChannel) {
       auto weights = eval::measure_error_weights(
           *model, options.measure, options.params.sink_tokens, progress_line("error weights"));
       if (!weights.ok()) return weights.error();
@@ -158,6 +159,7 @@ nlohmann::ordered_json as_json(const CalibrateOptions& options, const Outcome& o
   json["scope"] = options.scope;
   json["tokens"] = report.tokens;
   json["levels"] = report.profile.levels;
+  json["ladder"] = options.params.ladder;
   json["step"] = options.params.step;
   json["classes"] = report.profile.classes.size();
   json["bits_per_element"] = mean_over(report, &CalibratedSection::bits_per_element);
@@ -231,7 +233,11 @@ void add_calibrate_command(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--rounding", params.rounding, "0.5 rounds to nearest, less zeroes more")
       ->capture_default_str();
-  command->add_option("--levels", params.levels, "Quality levels")->capture_default_str();
+  command
+      ->add_option("--ladder", params.ladder,
+                   "Low bits that each quality level drops, comma-separated: descending to 0")
+      ->delimiter(',')
+      ->capture_default_str();
   command->add_option("--sink-tokens", params.sink_tokens, "First tokens kept exactly")
       ->capture_default_str();
   command
@@ -252,6 +258,9 @@ void add_calibrate_command(CLI::App& app, int& exit_code) {
                    "What errors cost by direction: gradient (of the engine), none")
       ->check(CLI::IsMember({"gradient", "none"}))
       ->capture_default_str();
+  command->add_option("--moments", params.moments,
+                      "What errors cost by direction instead: second moments of queries and output "
+                      "projection, of kvcast prefill --moments or an engine of yours");
   command
       ->add_option("--continuation", options->measure.continuation,
                    "Last tokens of each cache, which the engine is asked about")
@@ -265,6 +274,7 @@ void add_calibrate_command(CLI::App& app, int& exit_code) {
       "  kvcast calibrate a.safetensors b.safetensors --out model.kvo\n"
       "  kvcast calibrate caches/*.safetensors --out model.kvo --scope group:4 --engine "
       "tests/data/pocket-lm --json\n"
+      "  kvcast calibrate a.safetensors --moments a.moments.safetensors --out model.kvo\n"
       "  kvcast pack kv.safetensors --out store --profile model.kvo");
   command->callback([options, &exit_code] {
     const auto outcome = run_calibrate(*options);

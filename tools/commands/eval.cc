@@ -33,7 +33,7 @@ const std::vector<std::string> kSchemes = {"kvcast", "exact", "cachegen", "per-t
 struct EvalOptions {
   std::string model, text, calibration_text, svg;
   std::vector<std::string> profiles, schemes = kSchemes;
-  uint32_t calibration_contexts = 12, chunk_tokens = 1024;
+  uint32_t calibration_contexts = 12, chunk_tokens = 1024, raise_last_chunk = 0;
   eval::ContextParams params;
   bool json = false;
 
@@ -77,17 +77,27 @@ Result<std::vector<std::unique_ptr<eval::Scheme>>> make_schemes(const EvalOption
                                                                 const engine::Model& model,
                                                                 const std::string& folder) {
   std::vector<std::unique_ptr<eval::Scheme>> schemes;
-  eval::PackedParams packed{"first-chunk", "", folder, options.chunk_tokens,
-                            options.params.threads};
+  eval::PackedParams packed;
+  packed.name = "first-chunk";
+  packed.folder = folder;
+  packed.chunk_tokens = options.chunk_tokens;
+  packed.threads = options.params.threads;
+  packed.exact = true;
   if (options.has("cachegen")) schemes.push_back(eval::cachegen_scheme());
   if (options.has("per-token")) schemes.push_back(eval::per_token_scheme());
   if (options.has("kvcast") || options.has("exact")) {
     schemes.push_back(eval::packed_scheme(model, packed));
   }
+  packed.exact = false;
   if (options.has("kvcast")) {
     for (const std::string& profile : options.profiles) {
       packed.name = std::filesystem::path(profile).stem().string();
       packed.profile = profile;
+      packed.raise_last_chunk = 0;
+      schemes.push_back(eval::packed_scheme(model, packed));
+      if (options.raise_last_chunk == 0) continue;
+      packed.name += fmt::format(", end +{}", options.raise_last_chunk);
+      packed.raise_last_chunk = options.raise_last_chunk;
       schemes.push_back(eval::packed_scheme(model, packed));
     }
   }
@@ -184,6 +194,10 @@ void add_eval_command(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(2, 1 << 20))
       ->capture_default_str();
   command->add_option("--chunk-tokens", options->chunk_tokens, "Of kvcast")->capture_default_str();
+  command
+      ->add_option("--raise-last-chunk", options->raise_last_chunk,
+                   "Also each profile with the last chunk this many levels above the others")
+      ->capture_default_str();
   command->add_option("--threads", options->params.threads, "0: one per core")
       ->capture_default_str();
   command->add_option("--svg", options->svg, "Also draw bits against KL into this file");

@@ -29,7 +29,7 @@ Result<kernels::Profile> probe_profile(const MeasureParams& params) {
   probe.inputs = params.inputs;
   probe.scope = packager::TransformScope::kGroup;
   probe.group_layers = probe.together_layers = 1;
-  probe.levels = 1;
+  probe.ladder = {0};
   probe.step = kProbeStep;
   auto calibrated = packager::calibrate(probe);
   if (!calibrated.ok()) return calibrated.error();

@@ -138,7 +138,8 @@ TEST(Evaluation, RunsEverySchemeOnASmallModel) {
   }
   std::vector<std::unique_ptr<Scheme>> schemes;
   schemes.push_back(per_token_scheme());
-  schemes.push_back(packed_scheme(*model, {"first-chunk", "", folder, 64, 1}));
+  schemes.push_back(packed_scheme(
+      *model, {"first-chunk", "", folder, 64, /*raise_last_chunk=*/0, /*exact=*/true, 1}));
   ContextParams params;
   params.context_tokens = kTokens;
   params.continuation = 16;

@@ -1,6 +1,7 @@
 // What `kvcast pack` writes, read back the way a player does.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <tuple>
@@ -52,7 +53,7 @@ class PackedScheme final : public Scheme {
     pack.profile = params_.profile;
     pack.chunk_tokens = params_.chunk_tokens;
     pack.include_text = false;
-    pack.exact = params_.profile.empty();
+    pack.exact = params_.exact;
     pack.threads = params_.threads;
     const auto packed = packager::pack(pack);
     if (!packed.ok()) return packed.error();
@@ -74,17 +75,27 @@ class PackedScheme final : public Scheme {
     if (failed) return Error{ErrorKind::kIo, packed.manifest_path + ": " + failed.message()};
     const bool own_profile = params_.profile.empty();
     const uint64_t beside = manifest_bytes + (own_profile ? packed.profile_bytes : 0);
+    const uint32_t raised = params_.raise_last_chunk;
     for (uint32_t level = 0; level < profile->levels; ++level) {
+      const uint32_t last_level = std::min(level + raised, profile->levels - 1);
       engine::KvCache candidate = reference.cache;
+      Point point{"kvcast:" + params_.name,
+                  raised > 0 ? fmt::format("level {}, {} at the end", level, last_level)
+                             : fmt::format("level {}", level),
+                  beside, own_profile ? 0 : packed.profile_bytes};
       for (const manifests::ChunkEntry& chunk : packed.manifest.chunks) {
-        if (Status decoded = decode(codec, chunk, level, candidate); !decoded.ok()) return decoded;
+        const bool is_last = &chunk == &packed.manifest.chunks.back();
+        const uint32_t chunk_level = is_last ? last_level : level;
+        if (Status decoded = decode(codec, chunk, chunk_level, candidate); !decoded.ok()) {
+          return decoded;
+        }
+        for (uint32_t plane = 0; plane <= chunk_level; ++plane) {
+          point.bytes += chunk.planes[plane].bytes;
+        }
       }
-      const Point point{"kvcast:" + params_.name, fmt::format("level {}", level),
-                        packed.bytes_by_level[level] + beside,
-                        own_profile ? 0 : packed.profile_bytes};
       if (Status emitted = emit({&point, 1}, candidate); !emitted.ok()) return emitted;
     }
-    if (!own_profile) return {};
+    if (!params_.exact) return {};
     engine::KvCache candidate = reference.cache;
     for (const manifests::ChunkEntry& chunk : packed.manifest.chunks) {
       if (Status decoded = decode_exact(chunk, candidate); !decoded.ok()) return decoded;

@@ -160,7 +160,7 @@ Result<std::unique_ptr<Scheme>> pca_deflate_scheme(const std::vector<std::string
   params.inputs = calibration;
   params.scope = packager::TransformScope::kGroup;
   params.group_layers = 0;
-  params.levels = 1;
+  params.ladder = {0};
   params.step = 1;
   params.least_variance = 0;  // full rank: bits are allocated here
   auto fit = packager::calibrate(params);

@@ -43,10 +43,12 @@ std::unique_ptr<Scheme> per_token_scheme();
 
 // What `kvcast pack` stores at every level, manifest and headers included, without text: curve
 // "kvcast:NAME". `profile` is a file; empty: measured on the first chunk, counted as the context's
-// own, and the context is also stored exactly, curve "exact". Files go below `folder`.
+// own. Files go below `folder`.
 struct PackedParams {
   std::string name, profile, folder;
   uint32_t chunk_tokens = 1024;
+  uint32_t raise_last_chunk = 0;  // levels that the last chunk has more than the others
+  bool exact = false;             // also store the context exactly: curve "exact"
   unsigned threads = 0;
 };
 std::unique_ptr<Scheme> packed_scheme(const engine::Model& model, PackedParams params);
