@@ -6,9 +6,9 @@
 // a head, a layer, or several layers together; components too faint to carry bits are left out.
 // With error weights the basis of what is left becomes one in which equal errors cost the same in
 // every direction, and is no longer orthonormal (calibrate/section_fit.h). One step and one ladder
-// for all: scales have made equal steps cost the same everywhere. Coefficients are coded in the order of their
-// variance over all heads and layers of a section, so that 32 neighbours are alike; classes are
-// trained on their symbols.
+// for all: scales have made equal steps cost the same everywhere. Coefficients are coded in the
+// order of their variance over all heads and layers of a section, so that 32 neighbours are alike;
+// classes are trained on their symbols.
 //
 // Streamed twice over the input: memory is what the profile's bases would take unshortened, in
 // fp32, one section's covariance (8 bytes * width^2), and 512 tokens of one section. Deterministic.
@@ -42,8 +42,8 @@ struct CalibrateParams {
   uint32_t together_layers = 0;
   // Low bits that each level drops: descending, the last 0.
   std::vector<uint8_t> ladder = {3, 2, 1, 0};
-  float step = 0.35f;  // of the finest level, in normalised units
-  float rounding = 0.35f;
+  float step = 0.2f;      // of the finest level, in normalised units
+  float rounding = 0.5f;  // of the finest level; coarser ones round more to zero
   uint32_t sink_tokens = 4;
   // [2 * layer + side]: KL that a squared relative quantiser step of that layer's K or V costs, in
   // any one unit. Empty: all alike.

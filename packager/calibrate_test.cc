@@ -180,6 +180,7 @@ TEST_F(Calibrate, BeatsTheFirstChunkOnCorrelatedChannels) {
        {std::pair{TransformScope::kHead, 1u}, {TransformScope::kGroup, 0u}}) {
     CalibrateParams fine = params(scope, together);
     fine.step = 0.15f;
+    fine.rounding = 0.4f;  // the first chunk's
     const Outcome calibrated = pack_unseen(write(run(fine)));
     EXPECT_LT(calibrated.mean_squared_error, first_chunk.mean_squared_error);
     EXPECT_LT(static_cast<double>(calibrated.bytes), 0.7 * static_cast<double>(before));

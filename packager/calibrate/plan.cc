@@ -49,7 +49,8 @@ Status check_weights(const CalibrateParams& params, const kernels::Geometry& geo
 
 Status check_ladder(const std::vector<uint8_t>& ladder) {
   if (ladder.empty() || ladder.size() > kernels::kMaxLevels) {
-    return usage(fmt::format("{} levels: 1 to {} are possible", ladder.size(), kernels::kMaxLevels));
+    return usage(
+        fmt::format("{} levels: 1 to {} are possible", ladder.size(), kernels::kMaxLevels));
   }
   if (ladder.front() > kernels::kMaxDropBits || ladder.back() != 0 ||
       !std::is_sorted(ladder.rbegin(), ladder.rend())) {

@@ -22,9 +22,12 @@ struct CodecBench {
 };
 
 void print_layering(const nlohmann::json& row) {
-  fmt::print("chunks of {:>5} tokens: all planes {:>10} bytes, finest alone {:>10}: {:.4f}x\n",
-             row["chunk_tokens"].get<uint32_t>(), row["all_planes_bytes"].get<uint64_t>(),
-             row["finest_alone_bytes"].get<uint64_t>(), row["ratio"].get<double>());
+  fmt::print(
+      "chunks of {:>5} tokens: all planes {:>10} bytes, finest alone {:>10}: {:.4f}x; "
+      "side information {:.2f}%\n",
+      row["chunk_tokens"].get<uint32_t>(), row["all_planes_bytes"].get<uint64_t>(),
+      row["finest_alone_bytes"].get<uint64_t>(), row["ratio"].get<double>(),
+      100 * row["side_information"].get<double>());
 }
 
 void print(const std::vector<nlohmann::json>& rows) {

@@ -15,6 +15,7 @@
 #include "manifests/layout.h"
 #include "packager/packager.h"
 #include "packager/profile_object.h"
+#include "packager/side_information.h"
 #include "tools/commands/bench_measure.h"
 #include "tools/commands/bench_peers.h"
 #include "tools/commands/bench_sections.h"
@@ -31,6 +32,7 @@ struct Packed {
   packager::PackReport report;
   kernels::Profile profile;
   double seconds = 0;
+  packager::SideInformation side_information;
 };
 
 Result<Packed> pack(const FileBench& bench, const ScratchFolder& scratch, uint32_t chunk_tokens,
@@ -54,7 +56,10 @@ Result<Packed> pack(const FileBench& bench, const ScratchFolder& scratch, uint32
   if (!bytes) return bytes.error();
   auto profile = packager::read_profile_object(*bytes, "profile");
   if (!profile) return profile.error();
-  return Packed{std::move(*report), std::move(*profile), seconds};
+  const auto side = packager::side_information(
+      fmt::format("{}/t/{}", params.out, manifests::kDefaultTenant), report->manifest, *profile);
+  if (!side) return side.error();
+  return Packed{std::move(*report), std::move(*profile), seconds, *side};
 }
 
 // All planes against the finest level coded alone, with tables measured for that.
@@ -65,7 +70,8 @@ nlohmann::json layering_row(uint32_t chunk_tokens, const Packed& layered, const 
           {"chunk_tokens", chunk_tokens},
           {"all_planes_bytes", all_planes},
           {"finest_alone_bytes", finest},
-          {"ratio", static_cast<double>(all_planes) / static_cast<double>(finest)}};
+          {"ratio", static_cast<double>(all_planes) / static_cast<double>(finest)},
+          {"side_information", layered.side_information.share()}};
 }
 
 Result<std::shared_ptr<ChunkBytes>> read_chunk(const FileBench& bench,

@@ -20,9 +20,9 @@ using player::SimulatedPresentation;
 constexpr double kPocketTokensPerS = 2700, kPocketPositionCost = 8192 / 12e6;
 constexpr double kPocketDecodeGbPerS = 1.6;
 
-// Planes of tests/data/profiles/pocket-head.kvo on tests/data/story.txt, 2,955 tokens, chunks of
-// 128: bits per KV element of each plane, and top-1 agreement of each level, as
-// `kvcast pack --profile` wrote them to the manifest.
+// Planes of a per-head profile of the pocket model (--step 0.22 --rounding 0.35) on
+// tests/data/story.txt, 2,955 tokens, chunks of 128: bits per KV element of each plane, and top-1
+// agreement of each level, as `kvcast pack --profile` wrote them to the manifest.
 struct Plane {
   double bits_per_element, agreement;
 };
