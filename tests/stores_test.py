@@ -169,6 +169,63 @@ class Through(Stores):
         run("pack", self.kv, "--out", f"http://127.0.0.1:{free_ports(1)}", expect=3, env={"KVCAST_BEARER_TOKEN": "x"})
 
 
+class Origin(Stores):
+    """An origin that takes uploads is the store that is packed to."""
+
+    @classmethod
+    def setUpClass(cls):
+        if "--ingest" not in run("serve", "--help").stdout:
+            raise unittest.SkipTest("this origin takes no uploads")
+        super().setUpClass()
+
+    def files_in(self, store):
+        paths = (os.path.relpath(os.path.join(parent, name), store) for parent, _, names in os.walk(store) for name in names)
+        return sorted(path for path in paths if "/." not in f"/{path}")
+
+    def expect_whole(self, store, paths):
+        for path in paths:
+            with open(os.path.join(store, path), "rb") as f:
+                self.assertEqual(f.read(), self.content(path), path)
+
+    def test_packed_to_an_origin_it_is_what_a_directory_holds_for_holders_of_a_token(self):
+        store, keys = self.folder("store"), os.path.join(self.folder("keys"), "keys")
+        with open(keys, "w") as f:
+            f.write(run("token", "--new-key", "k1").stdout)
+        url = self.serve(store, "--token-keys", keys, "--ingest", "token").url
+        refused = run(*self.pack, "--out", url, expect=3, env={"KVCAST_BEARER_TOKEN": "1.k1.w.1.forged"})
+        self.assertIn("check the bearer token", refused.stderr)
+        self.assertEqual(self.files_in(store), [])
+        for rights in ("w", "rw"):
+            token = os.path.join(self.folder("keys"), rights)
+            with open(token, "w") as f:
+                f.write(run_json("token", "--keys", keys, "--rights", rights)["token"] + "\n")
+            done = run_json(*self.pack, "--out", url, "--bearer-file", token)
+            self.assertEqual(self.files_in(store), self.files)
+            self.expect_whole(store, self.files)
+            self.assertEqual(done["manifest"], f"{url}/{self.path}")
+        self.assertEqual((done["objects_written"], done["prefix_entries_written"], done["manifest_written"]), (0, 0, False))
+
+    def test_killed_while_uploading_nothing_half_is_seen_and_the_next_run_goes_on(self):
+        chance = random.Random(SEED)
+        for round_ in range(4):
+            store = self.folder(f"store{round_}")
+            url = self.serve(store, "--ingest", "open").url
+            packing = subprocess.Popen([KVCAST, *self.pack, "--out", url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            goal = chance.randrange(len(self.files))
+            while packing.poll() is None and len(self.files_in(store)) < goal:
+                pass
+            packing.kill()
+            packing.wait()
+            there = self.files_in(store)
+            self.expect_whole(store, there)
+            if self.path in there:
+                self.assertEqual([path for path in self.objects() if path not in there], [])
+            else:
+                self.assertFalse([path for path in there if not path.endswith(".kvo")])
+            run(*self.pack, "--out", url)
+            self.assertEqual(self.files_in(store), self.files)
+
+
 class S3(Stores):
     @classmethod
     def setUpClass(cls):

@@ -30,7 +30,7 @@ const char* way_out(int status, bool is_s3) {
                  : "; check the bearer token (--bearer-file or KVCAST_BEARER_TOKEN)";
   }
   if (status == 404) return "; check that the bucket or the prefix exists";
-  if (status == 405) return "; does this server take uploads?";
+  if (status == 405) return "; does this server take uploads (kvcast serve --ingest)?";
   if (status == 301 || status == 307)
     return "; the bucket is in another region or at another "
            "endpoint: see --endpoint and --region";
