@@ -2,13 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <stdexcept>
 
 #include "manifests/bytes/little_endian.h"
 #include "manifests/json/document.h"
 #include "manifests/json/node.h"
 #include "manifests/layout.h"
 #include "manifests/manifest.h"
+#include "manifests/prefix_link.h"
 
 namespace kvcast::manifests {
 namespace {
@@ -44,15 +47,21 @@ Digest seed_hash(const PrefixSeed& seed) {
 std::vector<Digest> prefix_hashes(const PrefixSeed& seed, std::span<const uint32_t> tokens) {
   std::vector<Digest> hashes(tokens.size() / kPrefixBlockTokens);
   Digest previous = seed_hash(seed);
-  Sha256 hash;
   for (size_t i = 0; i < hashes.size(); ++i) {
-    hash.update(previous.bytes);
-    for (const uint32_t token : tokens.subspan(i * kPrefixBlockTokens, kPrefixBlockTokens)) {
-      add_u32(hash, token);
-    }
-    previous = hashes[i] = hash.finish();
+    previous = hashes[i] =
+        next_prefix_hash(previous, tokens.subspan(i * kPrefixBlockTokens, kPrefixBlockTokens));
   }
   return hashes;
+}
+
+Digest next_prefix_hash(const Digest& previous, std::span<const uint32_t> block) {
+  if (block.size() != kPrefixBlockTokens) throw std::invalid_argument("not a block of tokens");
+  std::array<std::byte, sizeof previous.bytes + sizeof(uint32_t) * kPrefixBlockTokens> link;
+  std::ranges::copy(previous.bytes, link.begin());
+  for (size_t i = 0; i < block.size(); ++i) {
+    store_le(std::span<std::byte>(link), sizeof previous.bytes + sizeof(uint32_t) * i, block[i]);
+  }
+  return sha256(link);
 }
 
 std::string write_prefix_entry(const PrefixEntry& entry) {

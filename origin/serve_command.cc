@@ -34,6 +34,8 @@ void add_limits(CLI::App& app, ServerLimits& limits) {
   add("--max-connections", limits.max_connections,
       "Connections at one time; beyond: 503 with Retry-After");
   add("--max-requests", limits.max_requests_per_connection, "Requests on one connection");
+  add("--max-object-bytes", limits.max_object_bytes, "Of an upload; beyond: 413");
+  add("--max-uploads", limits.max_uploads, "Uploads at one time; beyond: 503 with Retry-After");
   add("--max-header-bytes", limits.max_header_bytes, "Request line and fields; beyond: 431");
   add("--header-timeout-ms", limits.header_timeout_ms,
       "From a request's first byte to its header's end");
@@ -177,6 +179,18 @@ void add_serve_options(CLI::App& app, const std::string& command, ServeOptions& 
   app.add_option("--open-tenant", server.open_tenants, "A tenant that needs no token; repeatable")
       ->group("Access");
   app.add_option(
+         "--ingest", options.ingest,
+         "Who may put and remove objects, manifests and prefix entries: off; token: holders "
+         "of a token with right w; open: anyone who reaches the port")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"off", "token", "open"}))
+      ->group("Ingest");
+  app.add_option(
+         "--quota", server.quotas,
+         "TENANT=BYTES or TENANT=BYTES,FILES that ingest may fill, such as acme=200G; tenant "
+         "*: all others; repeatable")
+      ->group("Ingest");
+  app.add_option(
          "--tls-certificate", server.tls.certificate_path,
          "PEM file: serve TLS 1.3 with this certificate (and its issuers'); SIGHUP reads it "
          "again")
@@ -201,6 +215,7 @@ void add_serve_options(CLI::App& app, const std::string& command, ServeOptions& 
       " store --pace trace.txt --pace-scale 10           a recorded link, ten times as "
       "fast\n" +
       call + " store --tls-certificate cert.pem --tls-key key.pem --token-keys keys.txt\n" + call +
+      " store --token-keys keys.txt --ingest token --quota '*=50G'\n" + call +
       " s3://contexts/prod --cache /var/cache/kvcast --cache-bytes 200G\n"
       "Keys of S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, or AWS_PROFILE of\n"
       "~/.aws/credentials.\n"
@@ -234,6 +249,9 @@ Status serve_until_signal(const ServeOptions& options,
   if (Status status = parse_listen(options.listen, params.host, params.port); !status.ok()) {
     return status;
   }
+  params.ingest = options.ingest == "token"  ? ServerParams::Ingest::kByToken
+                  : options.ingest == "open" ? ServerParams::Ingest::kAnyone
+                                             : ServerParams::Ingest::kNobody;
   if (!options.operator_listen.empty()) {
     params.operator_host = "127.0.0.1";
     const Status status =

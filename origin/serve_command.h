@@ -20,6 +20,7 @@ struct ServeOptions {
   std::string operator_listen;            // the same; empty: none of its own
   manifests::StoreOptions store;          // where DIR is a remote store
   std::string cache;                      // of it; empty: a folder of the user's own
+  std::string ingest = "off";             // "off", "token", "open"
   bool no_access_log = false;
   bool json = false;
   double drain_s = 10;

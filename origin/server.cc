@@ -7,6 +7,7 @@
 
 #include "origin/net/shared.h"
 #include "origin/net/worker.h"
+#include "origin/process/thread.h"
 
 namespace kvcast::origin {
 namespace {
@@ -19,6 +20,8 @@ using manifests::Status;
 // Enough that acknowledgements held back for 40 ms never stop a sender at this rate, little enough
 // that a peer that does not read cannot hide a burst in it.
 constexpr size_t kPacedSendBufferBytes = 256u << 10;
+// They wait for the disk more than they work.
+constexpr size_t kDiskThreads = 4;
 
 Status check(const ServerParams& params) {
   const ServerLimits& limits = params.limits;
@@ -136,6 +139,26 @@ Result<std::unique_ptr<ReadThrough>> make_through(const ServerParams& params) {
   return ReadThrough::open(params.store, std::move(through));
 }
 
+Result<std::unique_ptr<Ingest>> make_ingest(const ServerParams& params, bool has_keys) {
+  using Who = ServerParams::Ingest;
+  if (params.ingest == Who::kNobody) return std::unique_ptr<Ingest>();
+  if (params.store) {
+    return Error{ErrorKind::kUsage,
+                 "a cache of a remote store takes no uploads: publish to the store"};
+  }
+  if ((params.ingest == Who::kByToken) != has_keys) {
+    return Error{ErrorKind::kUsage, has_keys ? "ingest open to anyone, and token keys: which?"
+                                             : "ingest by token needs token keys"};
+  }
+  IngestParams ingest{params.root, {}, params.limits.max_uploads};
+  for (const std::string& text : params.quotas) {
+    Result<NamedQuota> quota = parse_quota(text);
+    if (!quota.ok()) return quota.error();
+    ingest.quotas.push_back(std::move(*quota));
+  }
+  return std::make_unique<Ingest>(ingest);
+}
+
 }  // namespace
 
 Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -162,18 +185,27 @@ Result<std::unique_ptr<Server>> Server::start(const ServerParams& params) {
   Result<std::shared_ptr<const TokenKeys>> keys = make_keys(params);
   if (!keys.ok()) return keys.error();
 
+  Result<std::unique_ptr<Ingest>> ingest = make_ingest(params, *keys != nullptr);
+  if (!ingest.ok()) return ingest.error();
+
   const ServerLimits& limits = params.limits;
   const size_t send_buffer_bytes = *bucket ? kPacedSendBufferBytes : 0;
   FileCacheParams file_cache;
   file_cache.max_files = params.cached_files;
   std::unique_ptr<Parts> parts(new Parts{
       Shared{limits, HeadLimits{limits.max_header_bytes, limits.max_target_bytes},
-             RoutePolicy{limits.max_request_body_bytes, !*keys && params.operator_host.empty()},
+             RoutePolicy{limits.max_request_body_bytes, !*keys && params.operator_host.empty(),
+                         *ingest != nullptr, limits.max_object_bytes},
              std::move(*root), file_cache, std::move(*bucket), send_buffer_bytes, std::move(*log),
-             Slot(std::move(*tls)), Slot(std::move(*keys)), params.open_tenants},
+             Slot(std::move(*tls)), Slot(std::move(*keys)), params.open_tenants,
+             std::move(*ingest)},
       params,
       {}});
   parts->shared.through = std::move(*through);
+  if (parts->shared.ingest) {
+    const BlockedSignals blocked;
+    parts->shared.disk_threads = std::make_unique<asio::thread_pool>(kDiskThreads);
+  }
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < (params.threads > 0 ? params.threads : cores); ++i) {
     auto worker = std::make_unique<Worker>(parts->shared);

@@ -25,6 +25,8 @@ struct ServerLimits {
   size_t max_header_bytes = 16384;                // request line and fields; beyond: 431
   size_t max_target_bytes = 4096;                 // beyond: 414
   uint64_t max_request_body_bytes = 65536;        // bodies are thrown away; beyond: 413
+  uint64_t max_object_bytes = uint64_t{8} << 30;  // of an upload; beyond: 413
+  size_t max_uploads = 64;                        // at one time; beyond: 503 with Retry-After
   int header_timeout_ms = 10'000;     // from a request's first byte to its header's end; then 408
   int handshake_timeout_ms = 10'000;  // TLS; then the connection is closed
   int idle_timeout_ms = 60'000;       // between requests
@@ -48,7 +50,10 @@ struct ServerParams {
   // With token keys, only tenants' roots are served, each to holders of its tokens: see
   // origin/token_format.md. A file's path, or the keys themselves; at most one of them.
   std::string token_keys_path, token_keys;
-  std::vector<std::string> open_tenants;  // need no token
+  std::vector<std::string> open_tenants;  // need no token to be read
+  // Who may put and remove: origin/ingest.md. kByToken needs token keys, kAnyone must have none.
+  enum class Ingest { kNobody, kByToken, kAnyone } ingest = Ingest::kNobody;
+  std::vector<std::string> quotas;  // "TENANT=BYTES[,FILES]", see origin/ingest.md
   // Where operators ask for /metrics, /healthz and /readyz over plain HTTP; empty: at the public
   // address too, but /metrics only where there are no token keys.
   std::string operator_host;

@@ -21,7 +21,7 @@ test_packages=(
   python3 python3-jsonschema # the manifest's schema
   nginx-light curl openssl   # real peers of player and origin
   varnish prometheus systemd # check the configurations and metrics of the origin; varnish also the player
-  wrk                        # loads the origin and nginx in tools/bench_origin.py
+  wrk slowhttptest           # load the origin (and nginx) in tools/bench_origin.py, tools/bench_hostile.py
   chromium                   # draws the report's page
   qemu-user                  # the codec on CPUs without newer instructions
 )

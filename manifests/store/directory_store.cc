@@ -6,18 +6,22 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
 #include "manifests/file.h"
 #include "manifests/file/descriptor.h"
+#include "manifests/folder_lock.h"
 #include "manifests/store/folders.h"
 
 namespace kvcast::manifests {
 namespace {
 
 constexpr size_t kPieceBytes = 256 << 10;
+// Younger ones are left as they are: a grace period is longer than twice this.
+constexpr int64_t kYoungSeconds = 3600;
 
 bool is_missing(int error) {
   return error == ENOENT || error == ENOTDIR;
@@ -27,6 +31,19 @@ StoredFacts facts_of(const struct stat& info) {
   return {static_cast<uint64_t>(info.st_size),
           std::to_string(info.st_ino) + "-" + std::to_string(info.st_size) + "-" +
               std::to_string(info.st_mtim.tv_sec) + "." + std::to_string(info.st_mtim.tv_nsec)};
+}
+
+// An object found here may come to be named by a publish under way, so whoever collects garbage
+// must take it for new (manifests/folder_lock.h). Where we may not write, nobody of ours publishes.
+void make_young(const std::string& root, const std::string& path, struct stat& info) {
+  const bool is_object = path.ends_with(".kvo");
+  if (!is_object || std::time(nullptr) - info.st_mtim.tv_sec < kYoungSeconds) return;
+  const size_t tenant_end = path.find('/', path.find('/') + 1);
+  const auto lock =
+      FolderLock::take(root + "/" + path.substr(0, tenant_end), FolderLock::Mode::kShared);
+  const std::string full = root + "/" + path;
+  if (!lock.ok() || ::utimensat(AT_FDCWD, full.c_str(), nullptr, 0) != 0) return;
+  if (::stat(full.c_str(), &info) != 0) info.st_mode = 0;
 }
 
 }  // namespace
@@ -73,6 +90,7 @@ Result<std::optional<StoredFacts>> DirectoryStore::look(const std::string& path)
     if (is_missing(errno)) return std::optional<StoredFacts>();
     return io_error(full(path), "look for a file", errno);
   }
+  if (S_ISREG(info.st_mode)) make_young(root_, path, info);
   if (!S_ISREG(info.st_mode)) return std::optional<StoredFacts>();
   // Another run may have made the name and not yet synced it.
   folders_->changed(folder_of(full(path)));

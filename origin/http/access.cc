@@ -27,7 +27,7 @@ std::string_view bearer_token(std::string_view authorization) {
 }  // namespace
 
 Admission admit(const Target& target, std::string_view authorization, const AccessRules& rules,
-                int64_t now_s) {
+                int64_t now_s, char right) {
   Admission admission;
   if (rules.keys == nullptr) {
     admission.path = target.path;
@@ -50,11 +50,12 @@ Admission admit(const Target& target, std::string_view authorization, const Acce
   const std::string_view tenant = first_segment(below);
   if (!manifests::is_valid_name(tenant)) return admission;
 
-  const bool is_open = std::ranges::find(rules.open_tenants, tenant) != rules.open_tenants.end();
+  const bool is_open =
+      right == 'r' && std::ranges::find(rules.open_tenants, tenant) != rules.open_tenants.end();
   if (!is_open) {
     admission.error_status = token.empty() ? 401 : 403;
     if (token.empty()) return admission;
-    if (check_token(*rules.keys, token, tenant, 'r', now_s) != TokenVerdict::kValid) {
+    if (check_token(*rules.keys, token, tenant, right, now_s) != TokenVerdict::kValid) {
       return admission;
     }
     admission.by_token = true;

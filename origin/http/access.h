@@ -26,8 +26,9 @@ struct Admission {
   std::string key_id;           // of the token that was shown, good or not, for logs
 };
 
-// `authorization` is the request's field. `target` has been parsed without error.
+// `authorization` is the request's field. `target` has been parsed without error. `right`: 'r', or
+// 'w', which open tenants too give to holders of a token only.
 Admission admit(const Target& target, std::string_view authorization, const AccessRules& rules,
-                int64_t now_s);
+                int64_t now_s, char right = 'r');
 
 }  // namespace kvcast::origin

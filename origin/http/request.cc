@@ -10,7 +10,8 @@ void Request::clear() {
   host.reset();
   for (std::string* text :
        {&method_name, &target, &range, &if_range, &if_match, &if_none_match, &if_modified_since,
-        &if_unmodified_since, &accept_encoding, &authorization, &user_agent, &cmcd}) {
+        &if_unmodified_since, &accept_encoding, &authorization, &user_agent, &content_range,
+        &content_encoding, &cmcd}) {
     text->clear();
   }
 }

@@ -8,7 +8,7 @@
 
 namespace kvcast::origin {
 
-enum class Method { kGet, kHead, kOptions, kOther };
+enum class Method { kGet, kHead, kOptions, kPut, kDelete, kPost, kOther };
 
 struct Request {
   Method method = Method::kOther;
@@ -24,7 +24,8 @@ struct Request {
   std::optional<std::string> host;
   std::string range, if_range, if_match, if_none_match, if_modified_since, if_unmodified_since;
   std::string accept_encoding, authorization, user_agent;
-  std::string cmcd;  // the CMCD-* fields (CTA-5004)
+  std::string content_range, content_encoding;  // of a body that is sent
+  std::string cmcd;                             // the CMCD-* fields (CTA-5004)
 
   // Back to the defaults, keeping the strings' memory.
   void clear();

@@ -1,7 +1,8 @@
-// Everything the origin parses of a request: head, target, ranges, tags, dates; and the answer it
-// plans for a file of 1,000 bytes.
+// Everything the origin parses of a request: head, target, ranges, tags, dates, uploads' names and
+// pieces; and the answer it plans for a file of 1,000 bytes.
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "origin/http/file_kind.h"
 #include "origin/http/request_parser.h"
@@ -10,9 +11,31 @@
 #include "origin/http/target.h"
 #include "tests/fuzz/expect.h"
 
+namespace {
+
+using namespace kvcast::origin;
+using kvcast::fuzz::expect;
+
+void check_name(const StoredName& name) {
+  const auto again = parse_stored_name(name.path());
+  expect(again && *again == name, "a stored name has one spelling");
+  expect(("/" + name.path()).find("/.") == std::string::npos, "nothing hidden is written");
+}
+
+void check_upload(const Request& request, const UploadRoute& upload, const RoutePolicy& policy) {
+  check_name(upload.name);
+  expect(!request.chunked && request.body_bytes <= policy.max_object_bytes, "a bounded upload");
+  if (!upload.range) return;
+  const UploadRange& range = *upload.range;
+  expect(range.bytes == request.body_bytes, "a piece is the body");
+  expect(range.first <= range.total && range.bytes <= range.total - range.first,
+         "a piece lies in its object");
+  expect(range.total <= policy.max_object_bytes, "objects are bounded");
+}
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace kvcast::origin;
-  using kvcast::fuzz::expect;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const HeadLimits limits;
   Request request;
@@ -25,10 +48,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   expect(("/" + target.path + "/").find("/../") == std::string::npos, "no path leaves the root");
   expect(target.path.find('\0') == std::string::npos, "no path holds a NUL");
   LoggedTarget logged;
-  if (const Route planned = route(request, {}, {}, 0, logged);
-      !std::holds_alternative<FileRoute>(planned)) {
-    return 0;
+  RoutePolicy policy;
+  policy.takes_uploads = true;
+  const Route planned = route(request, policy, {}, 0, logged);
+  if (const auto* upload = std::get_if<UploadRoute>(&planned)) {
+    check_upload(request, *upload, policy);
   }
+  if (const auto* removal = std::get_if<RemovalRoute>(&planned)) check_name(removal->name);
+  if (std::holds_alternative<LookupRoute>(planned)) {
+    expect(request.body_bytes <= kMaxLookupHashes * 32, "a bounded lookup");
+  }
+  if (!std::holds_alternative<FileRoute>(planned)) return 0;
   FileInfo info;
   info.bytes = 1000;
   const ResponsePlan plan = plan_file(request, describe_file(target.path, info), 0);

@@ -72,6 +72,9 @@ void RequestParser::on_request_impl(http::verb method, string_view method_name, 
   request_.method = method == http::verb::get       ? Method::kGet
                     : method == http::verb::head    ? Method::kHead
                     : method == http::verb::options ? Method::kOptions
+                    : method == http::verb::put     ? Method::kPut
+                    : method == http::verb::delete_ ? Method::kDelete
+                    : method == http::verb::post    ? Method::kPost
                                                     : Method::kOther;
   request_.method_name = view(method_name);
   request_.target = view(target);
@@ -105,6 +108,10 @@ void RequestParser::on_field_impl(http::field field, string_view name, string_vi
       return join(request_.authorization, view(value));
     case http::field::accept_encoding:
       return join(request_.accept_encoding, view(value));
+    case http::field::content_range:
+      return join(request_.content_range, view(value));
+    case http::field::content_encoding:
+      return join(request_.content_encoding, view(value));
     case http::field::user_agent:
       return join(request_.user_agent, view(value));
     case http::field::transfer_encoding:
@@ -115,8 +122,10 @@ void RequestParser::on_field_impl(http::field field, string_view name, string_vi
       }
       return;
     case http::field::content_length:
-      // Twice, even the same: whoever stands in front may believe in another one.
-      if (has_content_length_) error = http::error::bad_content_length;
+      // Twice, even the same, and in one field: whoever stands in front may believe in another one.
+      if (has_content_length_ || value.find_first_not_of("0123456789") != value.npos) {
+        error = http::error::bad_content_length;
+      }
       has_content_length_ = true;
       return;
     case http::field::expect:

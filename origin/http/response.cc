@@ -85,11 +85,11 @@ void append_cmsd(const LinkEstimate& link, std::string& to) {
   to += "\r\n";
 }
 
-void append_preflight(std::string& to) {
-  append_field(to, "Access-Control-Allow-Methods", "GET, HEAD, OPTIONS");
+void append_preflight(std::string_view methods, std::string& to) {
+  append_field(to, "Access-Control-Allow-Methods", methods);
   append_field(to, "Access-Control-Allow-Headers",
                "Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range, "
-               "Cache-Control, Authorization, "
+               "Cache-Control, Authorization, Content-Type, Content-Range, "
                "CMCD-Request, CMCD-Object, CMCD-Session, CMCD-Status");
   append_field(to, "Access-Control-Max-Age", "86400");
 }
@@ -105,6 +105,10 @@ std::string_view reason_phrase(int status) {
   switch (status) {
     case 200:
       return "OK";
+    case 201:
+      return "Created";
+    case 202:
+      return "Accepted";
     case 204:
       return "No Content";
     case 206:
@@ -123,14 +127,22 @@ std::string_view reason_phrase(int status) {
       return "Method Not Allowed";
     case 408:
       return "Request Timeout";
+    case 409:
+      return "Conflict";
+    case 411:
+      return "Length Required";
     case 412:
       return "Precondition Failed";
     case 413:
       return "Content Too Large";
     case 414:
       return "URI Too Long";
+    case 415:
+      return "Unsupported Media Type";
     case 416:
       return "Range Not Satisfiable";
+    case 422:
+      return "Unprocessable Content";
     case 431:
       return "Request Header Fields Too Large";
     case 500:
@@ -145,6 +157,8 @@ std::string_view reason_phrase(int status) {
       return "Gateway Timeout";
     case 505:
       return "HTTP Version Not Supported";
+    case 507:
+      return "Insufficient Storage";
   }
   return "Unknown";
 }
@@ -183,18 +197,20 @@ void append_head(const ResponsePlan& plan, const HeadContext& context, std::stri
   append_field(to, "X-Content-Type-Options", "nosniff");
   if (plan.retry_after_s) append_field(to, "Retry-After", *plan.retry_after_s);
   if (plan.status == 401) append_field(to, "WWW-Authenticate", "Bearer realm=\"kvcast\"");
-  if (plan.lists_methods) append_field(to, "Allow", "GET, HEAD, OPTIONS");
+  if (plan.lists_methods) append_field(to, "Allow", plan.methods);
+  if (plan.upload_offset) append_field(to, "Upload-Offset", *plan.upload_offset);
   append_field(to, "Access-Control-Allow-Origin", "*");
-  append_field(to, "Access-Control-Expose-Headers",
-               "ETag, Content-Range, Content-Length, Content-Encoding, Accept-Ranges, Age, Date, "
-               "Retry-After, Cache-Status, Server-Timing, CMSD-Dynamic, CMSD-Static");
+  append_field(
+      to, "Access-Control-Expose-Headers",
+      "ETag, Content-Range, Content-Length, Content-Encoding, Accept-Ranges, Age, Date, "
+      "Retry-After, Upload-Offset, Cache-Status, Server-Timing, CMSD-Dynamic, CMSD-Static");
   if (plan.is_of_file) {
     append_field(to, "Timing-Allow-Origin", "*");
     append_field(to, "Cache-Status", cache_status(plan.cache_use));
     append_server_timing(context.elapsed_ms, to);
     append_cmsd(context.link, to);
   }
-  if (plan.is_preflight) append_preflight(to);
+  if (plan.is_preflight) append_preflight(plan.methods, to);
   to += "\r\n";
 }
 

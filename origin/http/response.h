@@ -29,7 +29,9 @@ struct ResponsePlan {
   std::optional<int64_t> last_modified_s;  // since 1970
   std::string last_modified;               // the same as an HTTP date
   std::string_view cache_control = "no-store";
-  bool lists_methods = false;  // Allow, and for OPTIONS what CORS asks
+  bool lists_methods = false;                       // Allow, and for OPTIONS what CORS asks
+  std::string_view methods = "GET, HEAD, OPTIONS";  // static storage
+  std::optional<uint64_t> upload_offset;            // how much of an upload has arrived
   bool is_preflight = false;
   std::optional<uint32_t> retry_after_s;
 };

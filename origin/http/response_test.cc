@@ -40,8 +40,8 @@ TEST(Response, Whole) {
             "X-Content-Type-Options: nosniff\r\n"
             "Access-Control-Allow-Origin: *\r\n"
             "Access-Control-Expose-Headers: ETag, Content-Range, Content-Length, Content-Encoding, "
-            "Accept-Ranges, Age, Date, Retry-After, Cache-Status, Server-Timing, CMSD-Dynamic, "
-            "CMSD-Static\r\n"
+            "Accept-Ranges, Age, Date, Retry-After, Upload-Offset, Cache-Status, Server-Timing, "
+            "CMSD-Dynamic, CMSD-Static\r\n"
             "\r\n");
 }
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "manifests/manifest.h"
 #include "origin/http/date.h"
 #include "origin/http/entity_tag.h"
 #include "origin/http/range.h"
@@ -11,6 +12,14 @@ namespace kvcast::origin {
 namespace {
 
 constexpr uint32_t kRetryAfterSeconds = 1;
+constexpr uint64_t kMaxEntryBytes = 4096;  // manifests/prefix_format.md
+constexpr std::string_view kReading = "GET, HEAD, OPTIONS",
+                           kReadingAndWriting = "GET, HEAD, OPTIONS, PUT, DELETE",
+                           kLooking = "POST, OPTIONS";
+
+std::string_view methods_of(const RoutePolicy& policy) {
+  return policy.takes_uploads ? kReadingAndWriting : kReading;
+}
 constexpr std::pair<std::string_view, Service> kServices[] = {
     {"healthz", Service::kHealth}, {"readyz", Service::kReady}, {"metrics", Service::kMetrics}};
 
@@ -68,37 +77,108 @@ bool leaves_body_unread(const Request& request, const RoutePolicy& policy) {
   return has_unwanted_body(request, policy) || (request.expects_continue && request.body_bytes > 0);
 }
 
-ResponsePlan plan_refusal(const Request& request, int status) {
+int change_precondition_status(const Request& request, std::string_view entity_tag) {
+  const bool exists = !entity_tag.empty();
+  if (!request.if_match.empty() &&
+      !(exists && any_tag_matches_strongly(request.if_match, entity_tag))) {
+    return 412;
+  }
+  const bool is_unwanted = !request.if_none_match.empty() && exists &&
+                           any_tag_matches_weakly(request.if_none_match, entity_tag);
+  return is_unwanted ? 412 : 0;
+}
+
+ResponsePlan plan_refusal(const Request& request, int status, const RoutePolicy& policy) {
   ResponsePlan plan = plain_answer(status);
+  plan.methods = methods_of(policy);
   plan.send_body = request.method != Method::kHead;
   plan.lists_methods = status == 405;
   if (status >= 502 && status <= 504) plan.retry_after_s = kRetryAfterSeconds;
   return plan;
 }
 
+namespace {
+
+uint64_t most_bytes(FileKind kind, const RoutePolicy& policy) {
+  switch (kind) {
+    case FileKind::kManifest:
+      return manifests::kMaxManifestBytes;
+    case FileKind::kPrefixEntry:
+      return kMaxEntryBytes;
+    default:
+      return policy.max_object_bytes;
+  }
+}
+
+// For who may write.
+Route route_change(const Request& request, const RoutePolicy& policy, const Admission& admission) {
+  const std::optional<StoredName> name = parse_stored_name(admission.path);
+  if (!name) return plan_refusal(request, 405, policy);
+  if (request.method == Method::kDelete) {
+    if (has_unwanted_body(request, policy)) return plan_refusal(request, 413);
+    return RemovalRoute{*name};
+  }
+  if (request.chunked) return plan_refusal(request, 411);
+  if (!request.content_encoding.empty()) return plan_refusal(request, 415);
+  const uint64_t most = most_bytes(name->kind, policy);
+  if (request.body_bytes > most) return plan_refusal(request, 413);
+  if (request.content_range.empty()) return UploadRoute{*name, {}};
+  const std::optional<UploadRange> range = parse_upload_range(request.content_range);
+  if (!range || name->kind != FileKind::kObject || range->bytes != request.body_bytes) {
+    return plan_refusal(request, 400);
+  }
+  if (range->total > most) return plan_refusal(request, 413);
+  return UploadRoute{*name, *range};
+}
+
+Route route_lookup(const Request& request, const RoutePolicy& policy, const Admission& admission) {
+  std::optional<LookupName> name = parse_lookup_name(admission.path);
+  if (!name) return plan_refusal(request, 405, policy);
+  if (request.chunked) return plan_refusal(request, 411);
+  if (request.body_bytes > kMaxLookupHashes * sizeof(manifests::Digest)) {
+    return plan_refusal(request, 413);
+  }
+  if (request.body_bytes % sizeof(manifests::Digest) != 0) return plan_refusal(request, 400);
+  return LookupRoute{std::move(*name), admission.by_token};
+}
+
+ResponsePlan plan_preflight(const Request& request, const RoutePolicy& policy) {
+  ResponsePlan plan;
+  plan.status = 204;
+  plan.lists_methods = plan.is_preflight = true;
+  const bool is_lookup = request.target.ends_with(":longest");
+  plan.methods = is_lookup ? kLooking : methods_of(policy);
+  return plan;
+}
+
+}  // namespace
+
 Route route(const Request& request, const RoutePolicy& policy, const AccessRules& access,
             int64_t now_s, LoggedTarget& logged) {
   const bool is_guarded = access.keys != nullptr;
   if (!is_guarded) logged.path = request.target;
-  if (request.method == Method::kOther) return plan_refusal(request, 405);
-  if (has_unwanted_body(request, policy)) return plan_refusal(request, 413);
-  if (request.method == Method::kOptions) {
-    ResponsePlan plan;
-    plan.status = 204;
-    plan.lists_methods = plan.is_preflight = true;
-    return plan;
+  const bool changes = request.method == Method::kPut || request.method == Method::kDelete;
+  const bool looks_up = request.method == Method::kPost;
+  if (request.method == Method::kOther || (changes && !policy.takes_uploads)) {
+    return plan_refusal(request, 405, policy);
   }
+  if (!changes && !looks_up && has_unwanted_body(request, policy)) {
+    return plan_refusal(request, 413);
+  }
+  if (request.method == Method::kOptions) return plan_preflight(request, policy);
   const Target target = parse_target(request.target);
   if (target.error_status != 0) return plan_refusal(request, target.error_status);
   for (const auto& [path, service] : kServices) {
-    if (target.path != path || target.is_folder) continue;
+    if (target.path != path || target.is_folder || changes || looks_up) continue;
     if (service == Service::kMetrics && !policy.shows_metrics) continue;
     if (is_guarded) logged.path = '/' + target.path;
     return service;
   }
-  Admission admission = admit(target, request.authorization, access, now_s);
+  Admission admission = admit(target, request.authorization, access, now_s, changes ? 'w' : 'r');
   if (is_guarded) logged = {'/' + admission.path, admission.key_id};
   if (admission.error_status != 0) return plan_refusal(request, admission.error_status);
+  if (changes) return route_change(request, policy, admission);
+  if (looks_up) return route_lookup(request, policy, admission);
   if (admission.is_tenant_root) {
     ResponsePlan plan;
     plan.status = 204;

@@ -98,6 +98,8 @@ std::string metrics_text(std::span<const Metrics* const> threads, const ServerGa
                [](M m) -> C { return m.body_bytes; });
   page.counter("http_incomplete_responses_total", "Responses cut off before their end.",
                [](M m) -> C { return m.incomplete; });
+  page.counter("upload_bytes_total", "Bytes of uploads received, kept or not.",
+               [](M m) -> C { return m.received_bytes; });
   page.histogram("http_request_duration_seconds",
                  "From a request's first byte to its response's last.", &Metrics::duration);
   page.histogram("http_time_to_first_byte_seconds",

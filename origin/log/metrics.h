@@ -32,8 +32,9 @@ struct Histogram {
   Counter total_us;
 };
 
-inline constexpr std::array kCountedStatuses = {200, 204, 206, 304, 400, 401, 403, 404, 405, 408,
-                                                412, 413, 414, 416, 431, 500, 501, 503, 505};
+inline constexpr std::array kCountedStatuses = {200, 201, 202, 204, 206, 304, 400, 401, 403,
+                                                404, 405, 408, 409, 411, 412, 413, 414, 415,
+                                                416, 422, 431, 500, 501, 503, 505, 507};
 
 struct Metrics {
   void count_request(int status, uint64_t body_bytes, bool complete, double duration_s,
@@ -41,6 +42,7 @@ struct Metrics {
 
   std::array<Counter, kCountedStatuses.size() + 1> requests;  // the last one: other statuses
   Counter body_bytes, incomplete;
+  Counter received_bytes;  // of uploads
   Histogram duration, ttfb;
   Counter connections, refused_connections;
   Counter handshakes, failed_handshakes;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <utility>
+#include <variant>
 
 #include "origin/log/record.h"
 
@@ -88,11 +89,22 @@ asio::awaitable<bool> Session::serve_one() {
     if (!shared_.token_keys.get()) logged_.path = request_.target;
     reply.plan = plan_refusal(request_, refusal_status_);
   } else {
-    keep_alive = request_.keep_alive && !leaves_body_unread(request_, shared_.policy) &&
-                 served_ < shared_.limits.max_requests_per_connection && !shared_.draining;
-    if (keep_alive) keep_alive = co_await discard_body();
-    reply = answer();
-    if (reply.fetch_first) reply = co_await answer_after_fetch(std::move(*reply.fetch_first));
+    keep_alive = request_.keep_alive && served_ < shared_.limits.max_requests_per_connection &&
+                 !shared_.draining;
+    Route chosen = choose();
+    if (const auto* upload = std::get_if<UploadRoute>(&chosen)) {
+      reply = co_await take_upload(*upload, keep_alive);
+    } else if (const auto* removal = std::get_if<RemovalRoute>(&chosen)) {
+      reply = co_await take_removal(*removal, keep_alive);
+    } else if (const auto* lookup = std::get_if<LookupRoute>(&chosen);
+               lookup != nullptr && audience_ == Audience::kPublic) {
+      reply = co_await look_up(*lookup, keep_alive);
+    } else {
+      keep_alive = keep_alive && !leaves_body_unread(request_, shared_.policy);
+      if (keep_alive) keep_alive = co_await discard_body();
+      reply = answer(std::move(chosen));
+      if (reply.fetch_first) reply = co_await answer_after_fetch(std::move(*reply.fetch_first));
+    }
   }
   const bool complete = co_await send(reply, keep_alive);
   log(reply, complete);

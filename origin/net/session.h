@@ -4,6 +4,7 @@
 
 #include <boost/intrusive/list.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,7 +50,8 @@ class Session : public boost::intrusive::list_base_hook<
   asio::awaitable<bool> serve_one();  // whether another request may follow
   asio::awaitable<Head> read_head();
   asio::awaitable<bool> discard_body();
-  Answer answer();
+  Route choose();
+  Answer answer(Route chosen);
   Answer answer_file(const Admission& admission);
   Answer answer_found(const Admission& admission, std::shared_ptr<CachedFile> file, CacheUse use);
   // Of a read-through cache: how what was found, or was not, may be answered; nothing: not before
@@ -57,6 +59,16 @@ class Session : public boost::intrusive::list_base_hook<
   std::optional<CacheUse> use_of_cache(const std::string& path, CachedFile* file);
   asio::awaitable<Answer> answer_after_fetch(Admission admission);
   Answer answer_service(Service service);
+  // Uploads, removals and lookups: their bodies count, and their disk is waited for elsewhere.
+  // `keep_alive` becomes false where the body was not read to its end.
+  asio::awaitable<Answer> take_upload(const UploadRoute& upload, bool& keep_alive);
+  asio::awaitable<Answer> take_removal(const RemovalRoute& removal, bool& keep_alive);
+  asio::awaitable<Answer> look_up(const LookupRoute& lookup, bool& keep_alive);
+  asio::awaitable<bool> ask_for_body();  // 100, if the client waits for it
+  asio::awaitable<size_t> read_body(std::span<char> to);
+  asio::awaitable<bool> pass_over_body();
+  Answer answer_text(int status, std::string text) const;
+  Answer answer_ingest(IngestAnswer outcome) const;
   asio::awaitable<bool> send(const Answer& answer, bool keep_alive);
   bool append_small_body(const Answer& answer, std::string& to) const;
   void log(const Answer& answer, bool complete);

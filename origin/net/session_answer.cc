@@ -9,19 +9,29 @@
 
 namespace kvcast::origin {
 
-Session::Answer Session::answer() {
+Route Session::choose() {
   RoutePolicy policy = shared_.policy;
   policy.shows_metrics = policy.shows_metrics || audience_ == Audience::kOperator;
+  policy.takes_uploads = policy.takes_uploads && audience_ == Audience::kPublic;
   const std::shared_ptr<const TokenKeys> keys = shared_.token_keys.get();
   Route chosen =
       route(request_, policy, {keys.get(), shared_.open_tenants}, local_.dates.now_s(), logged_);
+  // A cache does not know all that its store holds: players look by themselves then.
+  if (shared_.through && std::holds_alternative<LookupRoute>(chosen)) {
+    return plan_refusal(request_, 405, policy);
+  }
+  return chosen;
+}
+
+Session::Answer Session::answer(Route chosen) {
   if (const auto* service = std::get_if<Service>(&chosen)) return answer_service(*service);
   Answer reply;
   if (auto* plan = std::get_if<ResponsePlan>(&chosen)) {
     reply.plan = std::move(*plan);
     return reply;
   }
-  if (audience_ == Audience::kPublic) return answer_file(std::get<FileRoute>(chosen).admission);
+  const auto* const file = std::get_if<FileRoute>(&chosen);
+  if (file != nullptr && audience_ == Audience::kPublic) return answer_file(file->admission);
   reply.plan = plan_refusal(request_, 404);
   return reply;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <boost/asio/thread_pool.hpp>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -12,6 +13,7 @@
 #include "origin/files/root.h"
 #include "origin/http/request_parser.h"
 #include "origin/http/router.h"
+#include "origin/ingest/ingest.h"
 #include "origin/log/access_log.h"
 #include "origin/log/metrics.h"
 #include "origin/net/slot.h"
@@ -35,9 +37,12 @@ struct Shared {
   Slot<const TlsContext> tls;             // null: plain HTTP
   Slot<const TokenKeys> token_keys;       // null: everything is open
   std::vector<std::string> open_tenants;
+  std::unique_ptr<Ingest> ingest = nullptr;                          // null: nothing may be put
+  std::unique_ptr<boost::asio::thread_pool> disk_threads = nullptr;  // which wait for it
   std::vector<const Metrics*> metrics = {};        // of all threads, which outlive their sessions
   std::unique_ptr<ReadThrough> through = nullptr;  // null: what is in the root is all there is
   std::atomic<size_t> connections{0};
+  std::atomic<size_t> lookups{0};
   std::atomic<bool> draining{false};
 };
 

@@ -8,13 +8,19 @@
 
 namespace kvcast::origin {
 
-std::thread start_thread_without_signals(std::function<void()> body) {
-  sigset_t all, before;
+BlockedSignals::BlockedSignals() {
+  sigset_t all;
   sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);  // a thread inherits the mask of its maker
-  std::thread thread(std::move(body));
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
+  pthread_sigmask(SIG_SETMASK, &all, &before_);  // a thread inherits the mask of its maker
+}
+
+BlockedSignals::~BlockedSignals() {
+  pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+}
+
+std::thread start_thread_without_signals(std::function<void()> body) {
+  const BlockedSignals blocked;
+  return std::thread(std::move(body));
 }
 
 void raise_open_file_limit() {

@@ -1,6 +1,8 @@
 // Threads of the server, and what the process must allow for many connections.
 #pragma once
 
+#include <signal.h>
+
 #include <functional>
 #include <thread>
 
@@ -9,6 +11,17 @@ namespace kvcast::origin {
 // The thread blocks every signal: a closed pipe or socket is an error to it, and SIGTERM reaches
 // whoever waits for it.
 std::thread start_thread_without_signals(std::function<void()> body);
+
+// Threads made meanwhile by this one block every signal.
+class BlockedSignals {
+ public:
+  BlockedSignals();
+  ~BlockedSignals();
+  BlockedSignals(const BlockedSignals&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 // Raises the soft limit of open files to the hard one. Of the whole process, so for a program's
 // main to decide.

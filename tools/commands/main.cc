@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "tools/commands/command.h"
+#include "tools/commands/gc.h"
 #include "tools/commands/implementation_option.h"
 #include "tools/commands/interrupt.h"
 
@@ -33,8 +34,8 @@ int run(int argc, char** argv) {
   using namespace kvcast::tools;
   for (auto* add : {add_prefill_command, add_pack_command, add_serve_command, add_play_command,
                     add_simulate_command, add_inspect_command, add_verify_command,
-                    add_calibrate_command, add_eval_command, add_doctor_command,
-                    add_bench_command, add_proxy_command, add_token_command}) {
+                    add_calibrate_command, add_eval_command, add_doctor_command, add_bench_command,
+                    add_proxy_command, add_gc_command, add_token_command}) {
     add(app, exit_code);
   }
   try {
