@@ -62,8 +62,10 @@ Result<int> lock_folder(const std::string& folder, const std::string& location) 
     return Error{ErrorKind::kUsage, folder + ": holds files of " + held +
                                         "; empty it, or give another folder by --cache"};
   }
+  // Synced, lest a power cut leaves files of nobody, that another store's cache would take over.
   if (held.empty() &&
-      ::pwrite(fd, location.data(), location.size(), 0) != static_cast<ssize_t>(location.size())) {
+      (::pwrite(fd, location.data(), location.size(), 0) != static_cast<ssize_t>(location.size()) ||
+       ::fsync(fd) != 0)) {
     const int reason = errno;
     ::close(fd);
     return manifests::io_error(path, "write the lock of the cache", reason);
