@@ -31,6 +31,8 @@ TEST(Ticks, LogarithmicOnesArePowers) {
   EXPECT_THAT(labels(logarithmic_ticks(0.4, 9)), testing::ElementsAre("0.5", "1", "2", "4", "8"));
   EXPECT_THAT(labels(logarithmic_ticks(2e-5, 0.3)),
               testing::ElementsAre("1e-4", "1e-3", "1e-2", "1e-1"));
+  EXPECT_THAT(labels(logarithmic_ticks(4e-5, 2.5e-3)),
+              testing::ElementsAre("5e-5", "1e-4", "2e-4", "5e-4", "1e-3", "2e-3"));
 }
 
 TEST(Chart, DrawsEachSeriesThatHasDots) {

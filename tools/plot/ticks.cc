@@ -21,9 +21,26 @@ std::vector<Tick> linear_ticks(double low, double high) {
   return ticks;
 }
 
+namespace {
+
+// 1, 2 and 5 of each decade: powers of two are long to write below a hundredth.
+std::vector<Tick> decade_ticks(double low, double high) {
+  std::vector<Tick> ticks;
+  for (int n = static_cast<int>(std::floor(std::log10(low))); std::pow(10.0, n) <= high; ++n) {
+    for (const int digit : {1, 2, 5}) {
+      const double value = digit * std::pow(10.0, n);
+      if (value >= low && value <= high) ticks.push_back({value, fmt::format("{}e{}", digit, n)});
+    }
+  }
+  return ticks;
+}
+
+}  // namespace
+
 std::vector<Tick> logarithmic_ticks(double low, double high) {
   std::vector<Tick> ticks;
   const bool doubling = high < 256 * low;
+  if (doubling && low < 0.01) return decade_ticks(low, high);
   const double base = doubling ? 2 : 10;
   const auto power_of = [&](double value) { return std::log(value) / std::log(base); };
   for (double n = std::ceil(power_of(low) - 1e-9); n <= power_of(high) + 1e-9; ++n) {
