@@ -87,6 +87,9 @@ struct Server::Parts {
   std::vector<std::unique_ptr<Worker>> workers;
   uint16_t port = 0, operator_port = 0;
   bool stopped = false;
+
+  // Of a start that ran out of memory too, when workers are at work already: they end for it only.
+  ~Parts() { shared.draining = true; }
 };
 
 namespace {
