@@ -215,7 +215,9 @@ bool Connection::is_peer_gone() {
 }
 
 LinkEstimate Connection::link_estimate() {
-  return estimate_link(socket_.native_handle());
+  LinkEstimate link = estimate_link(socket_.native_handle());
+  if (bucket_ != nullptr) link.delivery_bytes_per_s = 0;  // the socket's, not the paced link's
+  return link;
 }
 
 asio::awaitable<void> Connection::linger() {
