@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <pcre2.h>
 
+#include <new>
+
 #include "tools/engine/utf8.h"
 
 namespace kvcast::engine {
@@ -14,7 +16,9 @@ using manifests::ErrorKind;
 using manifests::Result;
 using manifests::Status;
 
+// Out of memory is no fault of the pattern or the text.
 std::string pcre2_message(int code) {
+  if (code == PCRE2_ERROR_HEAP_FAILED || code == PCRE2_ERROR_NOMEMORY) throw std::bad_alloc();
   PCRE2_UCHAR text[256];
   const int length = pcre2_get_error_message(code, text, sizeof text);
   return length < 0 ? fmt::format("error {}", code)
@@ -52,6 +56,7 @@ Result<SplitPattern> SplitPattern::compile(const std::string& pattern, std::stri
 Status SplitPattern::split(std::string_view text, std::vector<std::string_view>& pieces) const {
   const std::unique_ptr<pcre2_match_data, FreeMatch> match(
       pcre2_match_data_create_from_pattern(code_->compiled, nullptr));
+  if (match == nullptr) throw std::bad_alloc();
   const PCRE2_SIZE* range = pcre2_get_ovector_pointer(match.get());
   size_t piece_begin = 0, search_from = 0;
   while (search_from < text.size()) {
