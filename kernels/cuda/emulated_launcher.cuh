@@ -1,4 +1,4 @@
-// Test helper: launches kernels on the emulated device.
+// Launches kernels on the emulated device: for its own class and for tests.
 #pragma once
 
 #include <algorithm>

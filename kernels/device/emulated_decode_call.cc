@@ -4,6 +4,7 @@
 
 #include "kernels/cuda/decode_launches.cuh"
 #include "kernels/cuda/decode_plan.h"
+#include "kernels/cuda/emulated_launcher.cuh"
 #include "kernels/cuda/memory_check.h"
 #include "kernels/emulated_device.h"
 
@@ -11,16 +12,6 @@ namespace kvcast::kernels {
 namespace {
 
 constexpr uint32_t kMostBlocks = 8;  // one after the other anyway
-
-struct EmulatedLauncher {
-  uint32_t blocks_at_once;
-
-  template <typename Kernel>
-  void run(const Kernel& kernel, uint64_t blocks) const {
-    emulation::run(static_cast<uint32_t>(std::min<uint64_t>(blocks, blocks_at_once)),
-                   Kernel::kThreads, Kernel::kSharedBytes, kernel);
-  }
-};
 
 }  // namespace
 
