@@ -4,9 +4,15 @@ namespace kvcast::kernels {
 
 EncodeScratchPool::Lease EncodeScratchPool::take() {
   const std::lock_guard lock(mutex_);
-  if (free_.empty()) return Lease(new EncodeScratch, {this});
+  if (free_.empty()) {
+    free_.reserve(made_ + 1);
+    Lease lease(new EncodeScratch, {this});
+    ++made_;
+    return lease;
+  }
   Lease lease(free_.back().release(), {this});
   free_.pop_back();
+  lease->counts = {};  // a call that failed may have left some
   return lease;
 }
 

@@ -2,6 +2,7 @@
 // coding what they hold. One piece for each thread that encodes at once.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -16,13 +17,13 @@ struct EncodeScratch {
   UninitialisedVector<float> coefficients;       // of some channel groups
   UninitialisedVector<int32_t> q, far, escaped;  // of one
   UninitialisedVector<uint8_t> symbols;          // of a section
-  ValueCounts counts{};                          // all zero between calls
+  ValueCounts counts{};                          // all zero when taken, and between groups
 };
 
 // Thread-safe.
 class EncodeScratchPool {
  public:
-  // Given back where the pointer goes out of scope; the pool must outlive it.
+  // Given back where the pointer goes out of scope, which never fails; the pool must outlive it.
   struct GiveBack {
     EncodeScratchPool* pool;
     void operator()(EncodeScratch* scratch) const;
@@ -32,7 +33,8 @@ class EncodeScratchPool {
 
  private:
   std::mutex mutex_;
-  std::vector<std::unique_ptr<EncodeScratch>> free_;
+  std::vector<std::unique_ptr<EncodeScratch>> free_;  // has room for all that were made
+  size_t made_ = 0;
 };
 
 }  // namespace kvcast::kernels
