@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -71,6 +74,7 @@ kvcast_params default_params() {
   params.size = sizeof(params);
   params.ttft_slo_ms = defaults.ttft_slo_ms;
   params.max_level = -1;
+  params.late_limit_ms = -1;
   params.connections = defaults.connections;
   params.decode_threads = defaults.decode_threads;
   return params;
@@ -91,6 +95,11 @@ player::PlayParams to_play_params(const kvcast_params& given) {
   if (given.max_level >= 0) params.max_level = static_cast<uint32_t>(given.max_level);
   params.exact = given.exact != 0;
   params.finish_early = given.finish_early != 0;
+  if (given.late_limit_ms >= 0) {
+    constexpr double kMost_ms = 1e9;
+    params.download.late_limit =
+        std::chrono::milliseconds(std::llround(std::min(given.late_limit_ms, kMost_ms)));
+  }
   params.gpu_seconds_price = given.gpu_seconds_price;
   params.connections = given.connections;
   params.decode_threads = given.decode_threads;

@@ -18,8 +18,8 @@
 //
 // With a deadline, limits of an attempt shrink to half of the time left (never below half a
 // second, doubling with each failure). Until the deadline has passed downloads that may succeed
-// later are retried without counting; once it has passed and nothing at all has arrived for
-// `patience`, all fail (kPromise).
+// later are retried without counting; once it has passed and no byte of any body has arrived for
+// `patience`, or `late_limit` after it whatever arrives, all fail (kPromise).
 #pragma once
 
 #include <chrono>
@@ -66,7 +66,8 @@ struct DownloaderParams {
   std::chrono::milliseconds connect_limit{3000}, first_byte_limit{5000}, stall_limit{3000};
   double limit_deadline_share = 0.5;  // of the time left, for the three limits above
   std::chrono::milliseconds limit_least{500};
-  std::chrono::milliseconds patience{250};  // or four usual first bytes, if that is longer
+  std::chrono::milliseconds patience{250};
+  std::optional<std::chrono::milliseconds> late_limit;  // after the deadline; absent: none
   double hedge_byte_share = 0.05;  // of object bytes asked for, that may come twice; 0: no hedges
   std::chrono::milliseconds hedge_least{20};  // no wait is a hang before
   CmcdSession cmcd;   // headers that tell servers about requests; none while its id is empty

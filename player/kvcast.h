@@ -89,6 +89,10 @@ typedef struct kvcast_params {
    * NULL. On the calling thread. */
   double (*suffix_prefill_ms_after)(void* context, uint64_t kv_tokens);
   void* suffix_context;
+  /* So long after the deadline a play that still lacks chunks ends with KVCAST_PROMISE, whatever is
+   * under way. Negative, the default: it goes on while bytes arrive or the engine recomputes, and
+   * ends only when nothing arrives for 250 ms. */
+  double late_limit_ms;
 } kvcast_params;
 
 /* Fills in `size`, which is sizeof(kvcast_params) where the caller was compiled, and defaults. */
@@ -214,7 +218,8 @@ typedef struct kvcast_device_cache {
 typedef struct kvcast_device_params {
   size_t size;
   uint32_t ordinal; /* CUDA device; default 0 */
-  uint32_t max_sms; /* multiprocessors that decoding may fill at a time; 0, the default: a quarter */
+  uint32_t
+      max_sms; /* multiprocessors that decoding may fill at a time; 0, the default: a quarter */
   uint64_t ring_bytes;       /* pinned; 0, the default: 16 MiB */
   uint64_t compressed_bytes; /* device: planes kept until the freeze; 0, the default: 512 MiB */
   uint64_t scratch_bytes;    /* device; 0, the default: 256 MiB */
@@ -239,8 +244,7 @@ kvcast_status kvcast_use_device(kvcast_player* player, const kvcast_device_param
 /* As kvcast_play. What `recompute` is given has NULL as the prefix's data: that KV is in the
  * device's cache. Its results are in host memory, and copied. */
 kvcast_status kvcast_play_device(kvcast_player* player, const kvcast_params* params,
-                                 const kvcast_device_sink* sink,
-                                 const kvcast_recompute* recompute);
+                                 const kvcast_device_sink* sink, const kvcast_recompute* recompute);
 
 /* From any thread, callbacks included: the play under way, or else the next one, returns
  * KVCAST_CANCELLED soon. */

@@ -5,7 +5,10 @@
 // handler; a small pool decodes; one thread recomputes. What a play never does: hand over a missing
 // chunk, write KV from an object whose digest was not checked, or change a layer after it was
 // handed over. When the deadline cannot be met it finishes by the fastest route and reports the
-// miss. When a chunk can neither be fetched nor recomputed it fails and says which and why.
+// miss: past the deadline it goes on while bytes arrive or the engine recomputes, not beyond
+// DownloaderParams::late_limit if there is one, and gives up (kPromise) on a network that is silent
+// for DownloaderParams::patience. When a chunk can neither be fetched nor recomputed it fails and
+// says which and why.
 #pragma once
 
 #include <algorithm>
@@ -57,12 +60,12 @@ struct PlayParams {
   bool warm = true;                // connects to stores ahead of need
   bool cmcd = true;                // tells servers about requests (cmcd.h)
   uint64_t backlog_limit_bytes = 256u << 20;  // fetched, not yet decoded: above it reading pauses
-  uint32_t decode_threads = 2;          // 0: decodes on the calling thread
-  bool finish_early = false;            // freeze as soon as every chunk has min_level
-  std::optional<uint64_t> token_limit;  // only whole chunks of the first so many tokens
-  double rate_prior_bytes_per_s = 0;    // 0: none
-  LinkHistory* history = nullptr;       // read at the start, added to at the end
-  std::optional<int64_t> start_ns;      // of the transport's clock; absent: now
+  uint32_t decode_threads = 2;                // 0: decodes on the calling thread
+  bool finish_early = false;                  // freeze as soon as every chunk has min_level
+  std::optional<uint64_t> token_limit;        // only whole chunks of the first so many tokens
+  double rate_prior_bytes_per_s = 0;          // 0: none
+  LinkHistory* history = nullptr;             // read at the start, added to at the end
+  std::optional<int64_t> start_ns;            // of the transport's clock; absent: now
   EngineIdentity engine;
   DownloaderParams download;
 };

@@ -53,6 +53,7 @@ void Downloader::describe(double rate_bytes_per_s, const std::string& content_id
 
 void Downloader::pause(bool paused) {
   state_->transport.pause(paused);
+  state_->paused = paused;
   if (paused) return;
   const int64_t now = state_->transport.now_ns();
   state_->alive_ns = now;

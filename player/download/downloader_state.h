@@ -96,9 +96,10 @@ struct Downloader::State {
   std::vector<DownloadEvent> events;
   DownloadId last_id = 0;
   double rate_bytes_per_s = 0;  // as told, for CMCD
-  int64_t alive_ns = 0;         // latest sign of life of anything, or the end of idleness
-  bool dead = false;            // given up, and no sign of life since
-  void show_life(int64_t time_ns) {
+  int64_t alive_ns = 0;         // latest byte of any body, or the end of idleness
+  bool dead = false;            // given up, and no answer since
+  bool paused = false;
+  void see_bytes(int64_t time_ns) {
     alive_ns = std::max(alive_ns, time_ns);
     dead = false;
   }

@@ -622,6 +622,57 @@ TEST_F(DownloaderTest, ALateButLivingLinkIsNotGivenUp) {
   EXPECT_EQ(drain().back().kind, Kind::kComplete);
 }
 
+TEST_F(DownloaderTest, AnswersWithoutBytesDoNotProlongAPlay) {
+  build([&](const TransferRequest& request) {
+    Response answers = hanging(serve_bytes(object_, "\"e\"", request), 0);
+    if (transport_->requests().size() % 2 == 0) answers = serve_status(503, true);
+    answers.first_byte = std::chrono::milliseconds(100);
+    return answers;
+  });
+  const int64_t begin = transport_->now_ns();
+  downloader_->set_deadline(begin + 200'000'000);
+  start_object(name_of(object_));
+  const auto events = drain();
+  ASSERT_EQ(events.back().kind, Kind::kFailed);
+  EXPECT_EQ(events.back().error->kind, ErrorKind::kPromise);
+  EXPECT_LE(events.back().time_ns - begin, 455'000'000);
+}
+
+TEST_F(DownloaderTest, NothingOutlivesALateLimit) {
+  params_.late_limit = std::chrono::milliseconds(300);
+  build([&](const TransferRequest& request) {
+    Response response = serve_bytes(object_, "\"e\"", request);
+    response.per_piece = std::chrono::milliseconds(200);
+    return response;
+  });
+  const int64_t begin = transport_->now_ns();
+  downloader_->set_deadline(begin + 100'000'000);
+  start_object(name_of(object_));
+  const auto events = drain();
+  ASSERT_EQ(events.back().kind, Kind::kFailed);
+  EXPECT_EQ(events.back().error->kind, ErrorKind::kPromise);
+  EXPECT_NE(events.back().reason.find("the limit"), std::string::npos) << events.back().reason;
+  EXPECT_LE(events.back().time_ns - begin, 405'000'000);
+}
+
+TEST_F(DownloaderTest, ReadingThatPausesIsNoSilence) {
+  build([&](const TransferRequest& request) {
+    Response response = serve_bytes(object_, "\"e\"", request);
+    response.first_byte = std::chrono::milliseconds(400);  // as if it came when reading goes on
+    return response;
+  });
+  const int64_t begin = transport_->now_ns();
+  downloader_->set_deadline(begin + 1'000'000);
+  start_object(name_of(object_));
+  downloader_->pause(true);
+  while (transport_->now_ns() < begin + 300'000'000) {
+    EXPECT_EQ(only(downloader_->poll(std::chrono::milliseconds(100)), Kind::kFailed).size(), 0u);
+  }
+  downloader_->pause(false);
+  const auto events = drain();
+  EXPECT_EQ(events.back().kind, Kind::kComplete) << events.back().reason;
+}
+
 TEST_F(DownloaderTest, AHedgeThatFailsLeavesTheFirstAttemptAlone) {
   build(
       [&](const TransferRequest& request) {

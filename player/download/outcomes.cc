@@ -47,8 +47,7 @@ void Downloader::State::on_headers(DownloadTask& task, Attempt& attempt,
   attempt.headers = event.headers;
   attempt.answered = true;
   attempt.last_ns = std::max(attempt.last_ns, event.time_ns);
-  // A server that answers hedges and then hangs again does not keep a play waiting for ever.
-  if (!task.second) show_life(event.time_ns);
+  dead = false;
   host(task, attempt.base).ttfb.add(static_cast<double>(event.headers.ttfb_ns) * 1e-9);
   report(task, attempt, DownloadEvent::Kind::kHeaders, event.time_ns).headers = event.headers;
   const auto misfit = task.assembly.check(event.headers, attempt.offset);
@@ -80,7 +79,7 @@ void Downloader::State::on_data(DownloadTask& task, Attempt& attempt, const Tran
   }
   attempt.body_bytes += event.new_bytes;
   attempt.last_ns = std::max(attempt.last_ns, event.time_ns);
-  show_life(event.time_ns);
+  see_bytes(event.time_ns);
   DownloadEvent& data = report(task, attempt, DownloadEvent::Kind::kData, event.time_ns);
   data.new_bytes = event.new_bytes;
   data.received_bytes = task.first->held();
@@ -89,7 +88,7 @@ void Downloader::State::on_data(DownloadTask& task, Attempt& attempt, const Tran
 }
 
 void Downloader::State::on_done(DownloadTask& task, TransferEvent event) {
-  show_life(event.time_ns);
+  see_bytes(event.time_ns);
   // A hedge asked only for what its rival did not have yet.
   if (task.second && task.request.object) {
     drop(task, task.first->transfer == event.id, "the other one is complete", event.time_ns);
@@ -103,7 +102,7 @@ void Downloader::State::on_done(DownloadTask& task, TransferEvent event) {
 
 void Downloader::State::on_failed(DownloadTask& task, TransferEvent event) {
   const Attempt ended = leave_attempt(task, event.id);
-  if (event.failure.http_status > 0) show_life(event.time_ns);
+  if (event.failure.http_status > 0) dead = false;
   if (task.request.object && event.failure.too_long) {
     task.suspects.push_back(ended.base);
     return on_corrupt(task, ended, event.failure.message, event.time_ns);

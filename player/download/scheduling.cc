@@ -10,7 +10,6 @@ namespace {
 
 constexpr uint64_t kMostParkedBytes = 64u << 20;
 constexpr double kUsualTimes = 4;  // of waits for first bytes: longer is not usual
-constexpr double kMostPatience_s = 2;
 
 }  // namespace
 
@@ -158,28 +157,29 @@ void Downloader::State::unpark(DownloadTask& task) {
 }
 
 // When nothing more is to be waited for: the promise cannot be kept any more, and there is no sign
-// that waiting helps.
+// that waiting helps, or nobody wants what comes so late.
 int64_t Downloader::State::give_up_ns() const {
   if (!deadline_ns || tasks.empty()) return INT64_MAX;
   if (dead) return *deadline_ns;
-  double usual_s = 0;
-  for (const auto& [name, host] : hosts) usual_s = std::max(usual_s, host.ttfb.spread().median);
-  const int64_t patience =
-      std::max(to_ns(params.patience),
-               static_cast<int64_t>(1e9 * std::min(kUsualTimes * usual_s, kMostPatience_s)));
-  return std::max(*deadline_ns, alive_ns) + patience;
+  const int64_t last_ns = params.late_limit ? *deadline_ns + to_ns(*params.late_limit) : INT64_MAX;
+  if (paused) return last_ns;
+  return std::min(std::max(*deadline_ns, alive_ns) + to_ns(params.patience), last_ns);
 }
 
 void Downloader::State::give_up_if_dead(int64_t now) {
   if (now < give_up_ns()) return;
-  const int64_t quiet_ms = (now - std::max(*deadline_ns, alive_ns)) / 1'000'000;
+  const int64_t quiet_ns = now - std::max(*deadline_ns, alive_ns);
+  const std::string why =
+      dead || (!paused && quiet_ns >= to_ns(params.patience))
+          ? fmt::format("the deadline has passed, and nothing has arrived for {} ms",
+                        quiet_ns / 1'000'000)
+          : fmt::format("the deadline passed {} ms ago, which is the limit",
+                        (now - *deadline_ns) / 1'000'000);
   dead = true;
   while (!tasks.empty()) {
     DownloadTask& task = tasks.begin()->second;
     stop_all(task);
-    fail(task, ErrorKind::kPromise,
-         fmt::format("the deadline has passed, and nothing has arrived for {} ms", quiet_ms), 0,
-         now);
+    fail(task, ErrorKind::kPromise, why, 0, now);
   }
 }
 

@@ -133,7 +133,10 @@ Status Session::decide() {
   if (!seen_.frozen) apply_transfers(choice);
   apply_recompute(choice);
   const size_t waiting = apply_decodes(choice);
-  if (!seen_.frozen) return check_not_stuck();
+  if (!seen_.frozen) {
+    const Status late = check_not_too_late();
+    return late ? check_not_stuck() : late;
+  }
   if (waiting > 0 || recomputing_.chunk()) return {};
   hand_layers_over();
   return {};
@@ -143,6 +146,23 @@ Status Session::decide() {
 bool Session::can_finish() const {
   return decoding_.ready() || std::all_of(seen_.chunks.begin(), seen_.chunks.end(),
                                           [](const ChunkState& chunk) { return chunk.in_sink(); });
+}
+
+// The limit ends downloads by itself; once they are gone the controller has had its chance to
+// finish with what is here, and only the engine could still bring what is missing.
+Status Session::check_not_too_late() const {
+  const auto limit = params_.download.late_limit;
+  if (!limit || link_.running() > 0) return {};
+  const double late_s = seen_.now_s - seen_.deadline_s;
+  if (late_s < std::chrono::duration<double>(*limit).count()) return {};
+  const auto missing = std::count_if(seen_.chunks.begin(), seen_.chunks.end(),
+                                     [](const ChunkState& chunk) { return !chunk.in_hand(); });
+  return Error{
+      ErrorKind::kPromise,
+      fmt::format("the deadline passed {:.0f} ms ago, which is the limit, and {} of {} chunks are "
+                  "neither fetched nor recomputed{}: allow more time or a lower level",
+                  late_s * 1e3, missing, seen_.chunks.size(),
+                  last_failure_ ? " (" + last_failure_->message + ")" : "")};
 }
 
 std::chrono::nanoseconds Session::wait_time() const {

@@ -55,6 +55,7 @@ class Session {
   void freeze(const Choice& choice);
   void thaw();
   Status check_not_stuck() const;
+  Status check_not_too_late() const;
   void hand_layers_over();
   std::chrono::nanoseconds wait_time() const;
   PlayReport report() const;

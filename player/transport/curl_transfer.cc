@@ -67,6 +67,7 @@ bool set_connection_options(CURL* easy, const CurlTransportParams& params) {
   set(CURLOPT_USERAGENT, params.user_agent.c_str());
   if (!params.ca_file.empty()) set(CURLOPT_CAINFO, params.ca_file.c_str());
   set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_QUICK_EXIT, 1L);  // never waits for a name server when a transfer is cancelled
   set(CURLOPT_TCP_NODELAY, 1L);
   set(CURLOPT_BUFFERSIZE, kReceiveBufferBytes);
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);

@@ -141,6 +141,9 @@ Result<Played> run(const PlayOptions& options, Inputs& inputs, player::HostKvSin
   player::PlayParams params = make_params(options, inputs);
   params.cmcd = !options.no_cmcd;
   params.download.patience = std::chrono::milliseconds(options.patience_ms);
+  if (options.late_limit_ms) {
+    params.download.late_limit = std::chrono::milliseconds(*options.late_limit_ms);
+  }
   auto connections =
       network_params(options.network, options.url.empty() ? options.store : options.url);
   if (!connections) return connections.error();

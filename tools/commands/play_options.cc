@@ -50,6 +50,11 @@ void add_plan_options(CLI::App& command, PlayOptions& options) {
                   "Give up when the deadline has passed and nothing has arrived for so long")
       ->check(CLI::Range(1, 3'600'000))
       ->capture_default_str();
+  command
+      .add_option("--late-limit-ms", options.late_limit_ms,
+                  "Give up so long after the deadline whatever is under way; default: finish late, "
+                  "while bytes arrive or the engine recomputes")
+      ->check(CLI::Range(0, 3'600'000));
   command.add_flag("--no-cmcd", options.no_cmcd,
                    "Do not tell servers about requests in CMCD headers (deadline, rate, level)");
   command.add_option("--decode-threads", params.decode_threads, "Threads that decode")
@@ -74,10 +79,11 @@ void add_play_options(CLI::App& command, PlayOptions& options) {
   command.add_option("--reference", options.reference,
                      "The uncompressed KV file: compares next-token distributions with it");
   command.add_option("--out", options.out, "KV file to write (safetensors)");
-  command.add_option("--device", options.device,
-                     "Decode on this CUDA device (0, 1, ...) into a cache in its memory, which --out "
-                     "and --engine read back; the engine recomputes nothing then. \"emulated\" runs "
-                     "the device's path without a GPU, slowly. --implementation cuda means 0");
+  command.add_option(
+      "--device", options.device,
+      "Decode on this CUDA device (0, 1, ...) into a cache in its memory, which --out "
+      "and --engine read back; the engine recomputes nothing then. \"emulated\" runs "
+      "the device's path without a GPU, slowly. --implementation cuda means 0");
   command
       .add_option("--layout", options.layout,
                   "Of the device's cache: contiguous, paged, packed, across-layers")
@@ -102,7 +108,7 @@ void add_play_options(CLI::App& command, PlayOptions& options) {
       "  kvcast play http://host/t/public/m/ID.json --ttft-slo-ms 500 --report out --record "
       "link.trace\n"
       "  kvcast play http://host/t/public/m/ID.json --ttft-slo-ms 500 --device 0 --layout paged\n"
-      "Exit code 1 when the first token came after the deadline.");
+      "Exit code 1 when the first token came after the deadline, or the play gave up on it.");
 }
 
 manifests::Status check_play_options(const PlayOptions& options) {

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "manifests/result.h"
@@ -22,6 +23,7 @@ struct PlayOptions {
   uint32_t continue_tokens = 0;
   bool json = false;
   int patience_ms = 250;
+  std::optional<int> late_limit_ms;
   bool no_prior = false, no_cmcd = false;
   NetworkOptions network;
 
