@@ -1,12 +1,14 @@
 #include "kernels/class_training.h"
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <stdexcept>
 
 #include "kernels/plane/channels.h"
 #include "kernels/plane/section_shape.h"
 #include "kernels/statistics/class_statistics.h"
+#include "kernels/statistics/midpoint_error.h"
 #include "kernels/statistics/parametric_classes.h"
 #include "kernels/statistics/symbol_statistics.h"
 #include "kernels/statistics/train_classes.h"
@@ -22,6 +24,7 @@ ClassTraining::ClassTraining(const Profile& profile)
       throw std::invalid_argument("class training: sections that drop different numbers of bits");
     }
     sections_.emplace_back(codec.coefficients(), ClassStatistics(passes_));
+    midpoint_errors_.emplace_back(passes_ + 1);
   }
 }
 
@@ -35,12 +38,16 @@ Check ClassTraining::add(uint32_t group, Side side, TokenRange tokens, DType dty
   if (!y) return y.fault();
   const SectionCodec& codec = *shape->codec;
   std::vector<ClassStatistics>& section = sections_[2 * group + static_cast<uint32_t>(side)];
+  std::vector<double>& section_error = midpoint_errors_[2 * group + static_cast<uint32_t>(side)];
   std::vector<float> column(shape->coded_tokens);
   for (uint32_t position = 0; position < shape->coefficients; ++position) {
     const uint32_t g = position / kLanes, lanes = shape->lanes(g);
     const float* from = y->data() + size_t{g} * kLanes * shape->coded_tokens + position % kLanes;
     for (size_t t = 0; t < column.size(); ++t) column[t] = from[t * lanes];
     section[position].add(symbol_statistics(column, codec.step, codec.rounding, passes_), 1);
+    const auto errors = midpoint_errors(column, codec.step, codec.rounding, passes_);
+    std::transform(errors.begin(), errors.end(), section_error.begin(), section_error.begin(),
+                   std::plus<>());
   }
   return {};
 }
@@ -69,10 +76,18 @@ TrainedClasses ClassTraining::train(size_t most_fitted) const {
   }
   const std::vector<CodeLengths> lengths(trained.classes.begin(), trained.classes.end());
   trained.section_bits.resize(sections_.size());
+  trained.section_error = trained.section_midpoint_error = midpoint_errors_;
   for (size_t g = 0; g < groups.size(); ++g) {
     double least = std::numeric_limits<double>::infinity();
-    for (const CodeLengths& length : lengths) least = std::min(least, length.bits(groups[g]));
+    size_t best = 0;
+    for (size_t c = 0; c < lengths.size(); ++c) {
+      const double bits = lengths[c].bits(groups[g]);
+      if (bits < least) least = bits, best = c;
+    }
     trained.section_bits[section_of[g]] += least;
+    const auto savings = reconstruction_savings(groups[g], trained.classes[best]);
+    std::vector<double>& error = trained.section_error[section_of[g]];
+    for (size_t done = 0; done < error.size(); ++done) error[done] -= savings[done];
   }
   return trained;
 }

@@ -21,6 +21,9 @@ struct TrainedClasses {
   // [2 * group + side]: bits that all planes of the added tokens cost, streams' states excluded;
   // and what they would cost if every coefficient had tables of its own.
   std::vector<double> section_bits, section_bound_bits;
+  // [2 * group + side][passes done]: squared error of the coefficients with their classes'
+  // reconstruction points, and with the middles of cells instead, in squared finest steps.
+  std::vector<std::vector<double>> section_error, section_midpoint_error;
 };
 
 // Memory: about 600 bytes a coefficient of the profile. One thread at a time.
@@ -45,6 +48,7 @@ class ClassTraining {
   uint32_t passes_;
   std::unique_ptr<const ChannelKernels> kernels_;
   std::vector<std::vector<ClassStatistics>> sections_;  // [2 * group + side][coded position]
+  std::vector<std::vector<double>> midpoint_errors_;    // [2 * group + side][passes done]
 };
 
 }  // namespace kvcast::kernels

@@ -58,6 +58,8 @@ class Calibration {
   Status analyse();
   void fit();
   Status train();
+  double clamped_sensitivity(size_t tensor) const;
+  double sensitivity_gain_bits() const;
   std::vector<double> layer_weights(const kernels::LayerGroup& group, Side side) const;
   std::vector<Eigen::MatrixXd> error_weights(const kernels::LayerGroup& group, Side side) const;
   double step_noise() const { return double{params_.step} * params_.step / 12; }
@@ -92,17 +94,33 @@ Status Calibration::for_each_section(Use use) {
   return {};
 }
 
+double Calibration::clamped_sensitivity(size_t tensor) const {
+  const double most = *std::max_element(params_.sensitivity.begin(), params_.sensitivity.end());
+  return std::max(params_.sensitivity[tensor], kLeastSensitivity * most);
+}
+
+double Calibration::sensitivity_gain_bits() const {
+  double sum = 0, log_sum = 0, channels = 0;
+  for (size_t i = 0; i < params_.sensitivity.size(); ++i) {
+    const double of_tensor = report_.profile.geometry.channels(kSides[i % 2]);
+    channels += of_tensor;
+    sum += of_tensor * clamped_sensitivity(i);
+    log_sum += of_tensor * std::log2(clamped_sensitivity(i));
+  }
+  return channels > 0 && sum > 0 ? (std::log2(sum / channels) - log_sum / channels) / 2 : 0;
+}
+
 std::vector<double> Calibration::layer_weights(const kernels::LayerGroup& group, Side side) const {
   std::vector<double> weights(group.layers, 1.0);
   if (params_.sensitivity.empty()) return weights;
-  const double most = *std::max_element(params_.sensitivity.begin(), params_.sensitivity.end());
-  const auto clamped = [&](double s) { return std::max(s, kLeastSensitivity * most); };
   double log_sum = 0;
-  for (const double s : params_.sensitivity) log_sum += std::log(clamped(s));
+  for (size_t i = 0; i < params_.sensitivity.size(); ++i) {
+    log_sum += std::log(clamped_sensitivity(i));
+  }
   const double middle = std::exp(log_sum / static_cast<double>(params_.sensitivity.size()));
   for (uint32_t i = 0; i < group.layers; ++i) {
     const size_t layer = group.first_layer + i;
-    const double s = clamped(params_.sensitivity[2 * layer + static_cast<size_t>(side)]);
+    const double s = clamped_sensitivity(2 * layer + static_cast<size_t>(side));
     weights[i] = std::sqrt(s / middle);
   }
   return weights;
@@ -215,12 +233,19 @@ Status Calibration::train() {
   if (!read.ok()) return read;
   kernels::TrainedClasses trained = training.train(params_.max_fitted_classes);
   report_.tokens = caches_.coded_tokens(params_.sink_tokens);
+  report_.sensitivity_gain_bits = sensitivity_gain_bits();
   for (size_t s = 0; s < report_.sections.size(); ++s) {
     CalibratedSection& section = report_.sections[s];
     if (section.width == 0) continue;
     const double elements = static_cast<double>(report_.tokens) * section.width;
     section.bits_per_element = trained.section_bits[s] / elements;
     section.bound_bits_per_element = trained.section_bound_bits[s] / elements;
+    for (const uint8_t dropped : profile.sections[s].drop_bits) {
+      const size_t done = profile.passes() - dropped;
+      const double middles = trained.section_midpoint_error[s][done];
+      const double points = trained.section_error[s][done];
+      section.reconstruction_gain_db.push_back(points > 0 ? 10 * std::log10(middles / points) : 0);
+    }
   }
   profile.classes = std::move(trained.classes);
   return {};

@@ -76,13 +76,19 @@ struct CalibratedSection {
   double weight_gain_bits = 0;
   double bits_per_element = 0;        // of the finest level, by the trained tables, on these caches
   double bound_bits_per_element = 0;  // the same if every coefficient had tables of its own
-  std::vector<double> variance;       // of each coefficient, in coded order
+  // [level] in dB: coefficients' squared error with the middles of cells over that with the trained
+  // reconstruction points.
+  std::vector<double> reconstruction_gain_db;
+  std::vector<double> variance;  // of each coefficient, in coded order
 };
 
 struct CalibrateReport {
   kernels::Profile profile;
   uint64_t tokens = 0;  // of all inputs, less sinks
   uint64_t basis_bytes = 0;
+  // Bits an element that sensitivities save at equal cost, were every component coded: half the
+  // logarithm of their arithmetic over geometric mean, by channels.
+  double sensitivity_gain_bits = 0;
   std::vector<CalibratedSection> sections;
 };
 

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "manifests/safetensors.h"
 #include "packager/calibrate.h"
 #include "packager/testing/folder.h"
@@ -88,6 +90,20 @@ TEST_F(CalibrateChoices, RefusesLaddersThatDoNotDescendToZero) {
     params_.ladder = wrong;
     refuse(wrong.empty() || wrong.size() > 8 ? "levels" : "descend");
   }
+}
+
+TEST_F(CalibrateChoices, ReportsWhatSensitivitiesAndReconstructionPointsGain) {
+  const auto plain = calibrate(params_);
+  ASSERT_TRUE(plain.ok()) << plain.error().message;
+  EXPECT_EQ(plain->sensitivity_gain_bits, 0);
+  for (const CalibratedSection& section : plain->sections) {
+    ASSERT_EQ(section.reconstruction_gain_db.size(), params_.ladder.size());
+    EXPECT_GT(section.reconstruction_gain_db.front(), 0);
+  }
+  params_.sensitivity = {16, 1, 1, 1};
+  const auto weighted = calibrate(params_);
+  ASSERT_TRUE(weighted.ok()) << weighted.error().message;
+  EXPECT_NEAR(weighted->sensitivity_gain_bits, (std::log2(19.0 / 4) - 1) / 2, 1e-12);
 }
 
 }  // namespace

@@ -4,11 +4,15 @@
 #include <numeric>
 #include <random>
 
+#include "kernels/dtype.h"
 #include "kernels/entropy/alias_table.h"
+#include "kernels/quantise/quantiser.h"
 #include "kernels/statistics/class_statistics.h"
 #include "kernels/statistics/frequencies.h"
+#include "kernels/statistics/midpoint_error.h"
 #include "kernels/statistics/moments.h"
 #include "kernels/statistics/parametric_classes.h"
+#include "kernels/statistics/symbol_statistics.h"
 #include "kernels/statistics/train_classes.h"
 
 namespace kvcast::kernels {
@@ -144,6 +148,43 @@ TEST(Moments, ConstantChannelsAndShortContexts) {
   EXPECT_EQ(few.mean, std::vector<float>(3, 0));
   EXPECT_FLOAT_EQ(few.scale[1], std::sqrt(104.0f / 12));
   EXPECT_EQ(measure_moments(std::vector<float>(6, 0), 2, 3, false).scale, std::vector<float>(3, 1));
+}
+
+TEST(MidpointError, PointsSaveWhatReconstructionShows) {
+  constexpr float kStep = 0.5f, kRounding = 0.375f;
+  constexpr uint32_t kPasses = 2;
+  std::mt19937 random(64);
+  std::vector<float> y(20000);
+  for (float& x : y) {  // Laplace, so that cells are fuller near zero
+    const double u = (static_cast<double>(random()) + 0.5) / 0x1p32;
+    x = static_cast<float>(u < 0.5 ? std::log(2 * u) : -std::log(2 - 2 * u));
+  }
+  const ClassStatistics statistics = symbol_statistics(y, kStep, kRounding, kPasses);
+  const ScaleClass scale_class = build_class(statistics);
+  const std::vector<double> middles = midpoint_errors(y, kStep, kRounding, kPasses);
+  const std::vector<double> savings = reconstruction_savings(statistics, scale_class);
+  std::vector<int32_t> q(y.size());
+  quantise(y, kStep, kRounding, q);
+  for (uint32_t done = 0; done <= kPasses; ++done) {
+    const auto error = [&](std::array<float, 2> fraction) {
+      std::vector<int32_t> values(q.size());
+      std::vector<uint16_t> bf16(q.size());
+      for (size_t i = 0; i < q.size(); ++i) values[i] = drop_bits(q[i], kPasses - done);
+      reconstruct({kStep, kRounding, kPasses - done, fraction}, values, bf16);
+      double sum = 0;
+      for (size_t i = 0; i < q.size(); ++i) {
+        const double off = (double{y[i]} - bf16_to_f32(bf16[i])) / kStep;
+        sum += off * off;
+      }
+      return sum;
+    };
+    const double of_middles = error({0.5f, 0.5f});
+    EXPECT_NEAR(middles[done], of_middles, 0.01 * of_middles);
+    EXPECT_NEAR(middles[done] - savings[done], error(scale_class.reconstruction[done]),
+                0.01 * of_middles);
+    EXPECT_GT(savings[done], 0);
+  }
+  EXPECT_GT(savings[0], savings[kPasses]);  // coarse cells are the most uneven
 }
 
 }  // namespace

@@ -150,6 +150,20 @@ double mean_over(const CalibrateReport& report, double CalibratedSection::*figur
   return sum / width;
 }
 
+// [level]: the mean over sections, by their widths.
+std::vector<double> reconstruction_gains(const CalibrateReport& report) {
+  std::vector<double> gains(report.profile.levels);
+  double width = 0;
+  for (const CalibratedSection& section : report.sections) {
+    for (size_t level = 0; level < section.reconstruction_gain_db.size(); ++level) {
+      gains[level] += section.reconstruction_gain_db[level] * section.width;
+    }
+    width += section.width;
+  }
+  for (double& gain : gains) gain /= width;
+  return gains;
+}
+
 nlohmann::ordered_json as_json(const CalibrateOptions& options, const Outcome& outcome) {
   const CalibrateReport& report = outcome.report;
   nlohmann::ordered_json json;
@@ -166,6 +180,8 @@ nlohmann::ordered_json as_json(const CalibrateOptions& options, const Outcome& o
   json["bound_bits_per_element"] = mean_over(report, &CalibratedSection::bound_bits_per_element);
   json["coding_gain_db"] = mean_over(report, &CalibratedSection::coding_gain_db);
   json["weight_gain_bits"] = mean_over(report, &CalibratedSection::weight_gain_bits);
+  json["sensitivity_gain_bits"] = report.sensitivity_gain_bits;
+  json["reconstruction_gain_db"] = reconstruction_gains(report);
   for (const CalibratedSection& section : report.sections) {
     json["sections"].push_back({{"group", section.group},
                                 {"side", section.side == Side::kKey ? "K" : "V"},
@@ -173,6 +189,7 @@ nlohmann::ordered_json as_json(const CalibrateOptions& options, const Outcome& o
                                 {"coefficients", section.coefficients},
                                 {"coding_gain_db", section.coding_gain_db},
                                 {"weight_gain_bits", section.weight_gain_bits},
+                                {"reconstruction_gain_db", section.reconstruction_gain_db},
                                 {"bits_per_element", section.bits_per_element},
                                 {"bound_bits_per_element", section.bound_bits_per_element}});
   }
@@ -209,6 +226,16 @@ void print_summary(const CalibrateOptions& options, const Outcome& outcome) {
       mean_over(report, &CalibratedSection::weight_gain_bits),
       mean_over(report, &CalibratedSection::bits_per_element) -
           mean_over(report, &CalibratedSection::bound_bits_per_element));
+  if (!options.params.sensitivity.empty()) {
+    fmt::print(
+        "steps by sensitivity: {:.2f} bits an element at equal cost, were every component "
+        "coded\n",
+        report.sensitivity_gain_bits);
+  }
+  fmt::print(
+      "reconstruction points: {:.2f} dB less error than the middles of cells, level by "
+      "level\n",
+      fmt::join(reconstruction_gains(report), ", "));
   for (const kernels::AgreementPoint& point : report.profile.agreement) {
     fmt::print("distortion {:.5f}: top-1 agreement {:.4f}\n", point.distortion,
                point.top1_agreement);
