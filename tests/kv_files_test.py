@@ -40,7 +40,9 @@ def decode(dtype, data):
     if dtype == "F32":
         return struct.unpack(f"<{len(data) // 4}f", data)
     if dtype == "BF16":
-        return [struct.unpack("<f", b"\0\0" + data[i:i + 2])[0] for i in range(0, len(data), 2)]
+        wide = bytearray(2 * len(data))
+        wide[2::4], wide[3::4] = data[::2], data[1::2]
+        return decode("F32", wide)
     return [E4M3[byte] for byte in data]
 
 
@@ -88,10 +90,10 @@ class KvFiles(unittest.TestCase):
     def tearDown(self):
         shutil.rmtree(self.work)
 
-    def there_and_back(self, worst, chunk_tokens=64):
+    def there_and_back(self, worst, chunk_tokens=64, options=()):
         """Plays what was packed from self.kv; the metadata that comes back."""
         store, out = os.path.join(self.work, "store"), os.path.join(self.work, "out.safetensors")
-        packed = run_json("pack", self.kv, "--out", store, "--chunk-tokens", str(chunk_tokens), "--exact")
+        packed = run_json("pack", self.kv, "--out", store, "--chunk-tokens", str(chunk_tokens), "--exact", *options)
         run("verify", store)
         server = KvcastServer(store)
         try:
@@ -145,6 +147,14 @@ class KvFiles(unittest.TestCase):
                 {"layout": "interleaved", "theta": 1e4, "first_dim": 2, "rotary_dims": 6, "layers": [2]}]
         write_cache(self.kv, 3, 70, (3, 10), (1, 7), rope, dtype="F32")
         self.assertEqual(json.loads(self.there_and_back(worst=0.005)["rope"]), rope)
+
+    def test_128_heads(self):
+        write_cache(self.kv, 2, 70, (128, 4), (128, 2), {"layout": "half_split", "theta": 10000})
+        self.there_and_back(worst=0.005)
+        for scope in ("head", "layer"):
+            profile = os.path.join(self.work, f"{scope}.kvo")
+            run("calibrate", self.kv, "--scope", scope, "--out", profile)
+            self.there_and_back(worst=0.005, options=("--profile", profile))
 
     def test_one_dim_and_no_position(self):
         write_cache(self.kv, 1, 40, (1, 1), (1, 1), {"layout": "none"})
