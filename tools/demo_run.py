@@ -55,12 +55,14 @@ class Demo:
         self.context, self.suffix = "tests/data/story.txt", "tests/data/story_suffix.txt"
         self.raw = os.path.join(self.out, "store", "kv.safetensors")
         self.store = os.path.join(self.out, "store")
+        self.profile = ["--profile", args.profile] if args.profile else []
 
     def prepare(self):
         shutil.rmtree(self.out, ignore_errors=True)
         os.makedirs(self.store)
         self.prefill = run_json([self.kvcast, "prefill", "--model", self.model, "--text", self.context, "--out", self.raw, "--json"])
-        self.pack = run_json([self.kvcast, "pack", self.raw, "--out", self.store, "--chunk-tokens", "128", "--exact", "--json"])
+        self.pack = run_json([self.kvcast, "pack", self.raw, "--out", self.store, "--chunk-tokens", "128", "--exact", *self.profile,
+                              "--json"])
         self.manifest = os.path.relpath(self.pack["manifest"], self.store)
         text_runs = [self.play("text", None, LAVISH_SLO_MS) for _ in range(3)]
         self.text_ms = statistics.median(run["ttft_ms"] for run in text_runs)
@@ -180,6 +182,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kvcast", required=True, help="the kvcast executable")
     parser.add_argument("--out", default="build/demo", help="folder for the store, reports and report.json (emptied first)")
+    parser.add_argument("--profile", help="calibrated profile, e.g. tests/data/profiles/pocket-head.kvo (default: measured on the "
+                                          "first chunk); every play fetches it")
     parser.add_argument("--runs", type=int, default=0, help="instead of the demo: repeat the adaptive play N times on each link")
     args = parser.parse_args()
 

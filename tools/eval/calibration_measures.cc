@@ -20,6 +20,7 @@ using manifests::Result;
 using manifests::Status;
 
 constexpr float kProbeStep = 1.4f;  // coarse enough for KL to stand out, fine enough to be smooth
+constexpr float kProbeRounding = 0.35f;  // a dead zone, as coarse levels have
 constexpr int kDraws = 4;  // of a continuation; their gradients differ as much as contexts' do
 constexpr uint64_t kSeed = 1;
 constexpr Side kSides[] = {Side::kKey, Side::kValue};
@@ -31,6 +32,7 @@ Result<kernels::Profile> probe_profile(const MeasureParams& params) {
   probe.group_layers = probe.together_layers = 1;
   probe.ladder = {0};
   probe.step = kProbeStep;
+  probe.rounding = kProbeRounding;
   auto calibrated = packager::calibrate(probe);
   if (!calibrated.ok()) return calibrated.error();
   return std::move(calibrated->profile);
