@@ -1,7 +1,8 @@
 // Encoding on a CUDA device, from the engine's cache to sections: the bytes that encode_section()
-// (kernels/plane.h) writes. Values never pass through the host; what does is a few numbers a
-// channel group, from which the host cuts streams. So there are three steps, and between them the
-// caller waits for its stream, in its own way. Descriptors are of the step to come:
+// (kernels/plane.h) writes of nearest values. Values never pass through the host; what does is a
+// few numbers a channel group, from which the host cuts streams. So there are three steps, and
+// between them the caller waits for its stream, in its own way. Descriptors are of the step to
+// come:
 //
 //     auto encoding = DeviceEncoding::make(profile, dtype, sections);
 //     encoding->write_descriptors(pinned);                    // encoding->descriptor_bytes()

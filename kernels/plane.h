@@ -37,6 +37,11 @@ class Codec {
   std::unique_ptr<const Tables> tables_;
 };
 
+// The finest values that an encoder writes; decoders read any. kRateDistortion takes a neighbour
+// where that pays over the levels together: kernels/plane_format.md, section 6. It takes 14% more
+// instructions.
+enum class ValueChoice : uint8_t { kNearest, kRateDistortion };
+
 struct EncodedSection {
   std::vector<std::vector<std::byte>>
       planes;                         // [levels]: plane 0 is a base section, the others refinements
@@ -50,7 +55,8 @@ struct EncodedSection {
 // more symbols than a section may have.
 Checked<EncodedSection> encode_section(const Codec& codec, uint32_t group, Side side,
                                        TokenRange tokens, DType dtype,
-                                       std::span<const TensorView> layers);
+                                       std::span<const TensorView> layers,
+                                       ValueChoice values = ValueChoice::kNearest);
 
 // Decodes planes 0..planes.size()-1 of a section and writes tokens.count tokens of the group's
 // layers as `dtype`, RoPE redone; sink tokens come from `sinks` (empty unless the chunk holds any).

@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "kernels/plane.h"
 #include "kernels/plane/channels.h"
+#include "kernels/plane/value_choice.h"
 #include "kernels/plane/writer.h"
 #include "kernels/quantise/quantiser.h"
 
@@ -51,16 +54,42 @@ void write_symbols(const Codec& codec, const SectionShape& shape, uint32_t g,
   }
 }
 
+std::optional<ClassChoice> class_of_values(const Codec& codec, const SectionShape& shape,
+                                           EncodeScratch& scratch) {
+  const QuantisingKernels& kernels = *codec.tables().encoding->quantising;
+  return choose_class(codec.tables().classes,
+                      count_symbols(scratch.q, shape.codec->drop_bits[0], kernels, scratch.counts,
+                                    scratch.far.data()));
+}
+
+bool is_empty(const ClassChoice& choice) {
+  return std::all_of(choice.parts.begin(), choice.parts.end(),
+                     [](const PartCost& part) { return part.empty; });
+}
+
+// The finest values of a channel group, left in `scratch`, and their class.
+std::optional<ClassChoice> choose_values(const Codec& codec, const SectionShape& shape,
+                                         std::span<const float> y, ValueChoice values,
+                                         EncodeScratch& scratch) {
+  const QuantisingKernels& kernels = *codec.tables().encoding->quantising;
+  const auto [step, rounding] = std::pair(shape.codec->step, shape.codec->rounding);
+  scratch.q.resize(y.size());
+  kernels.quantise(y.data(), y.size(), step, rounding, scratch.q.data());
+  auto nearest = class_of_values(codec, shape, scratch);
+  // Zeros that cost nothing stay: any class would do for them.
+  if (!nearest || values == ValueChoice::kNearest || is_empty(*nearest)) return nearest;
+  const ValueThresholds thresholds =
+      value_thresholds(codec.tables().classes[nearest->scale_class],
+                       codec.profile().classes[nearest->scale_class], *shape.codec);
+  kernels.move_values(y.data(), y.size(), step, rounding, thresholds, scratch.q.data());
+  return class_of_values(codec, shape, scratch);
+}
+
 // Quantises channel group `g`, chooses its class, and measures what that costs at every level.
 Check quantise_group(const Codec& codec, const SectionShape& shape, uint32_t g,
-                     std::span<const float> y, EncodeScratch& scratch, SectionSymbols& symbols,
-                     EncodedSection& encoded) {
-  const QuantisingKernels& kernels = *codec.tables().encoding->quantising;
-  scratch.q.resize(y.size());
-  kernels.quantise(y.data(), y.size(), shape.codec->step, shape.codec->rounding, scratch.q.data());
-  auto choice = choose_class(codec.tables().classes,
-                             count_symbols(scratch.q, shape.codec->drop_bits[0], kernels,
-                                           scratch.counts, scratch.far.data()));
+                     std::span<const float> y, ValueChoice values, EncodeScratch& scratch,
+                     SectionSymbols& symbols, EncodedSection& encoded) {
+  auto choice = choose_values(codec, shape, y, values, scratch);
   if (!choice) {
     return Fault{"no class of the profile has the symbols that channel group " + std::to_string(g) +
                  " needs"};
@@ -86,8 +115,8 @@ SectionSymbols room_for_symbols(const SectionShape& shape, EncodeScratch& scratc
 }
 
 Checked<SectionSymbols> quantise_section(const Codec& codec, const SectionShape& shape, DType dtype,
-                                         std::span<const TensorView> layers, EncodeScratch& scratch,
-                                         EncodedSection& encoded) {
+                                         std::span<const TensorView> layers, ValueChoice values,
+                                         EncodeScratch& scratch, EncodedSection& encoded) {
   const size_t tokens = shape.coded_tokens;
   SectionSymbols symbols = room_for_symbols(shape, scratch);
   CoefficientLoader loader(*codec.tables().channels, shape, dtype, layers);
@@ -99,8 +128,8 @@ Checked<SectionSymbols> quantise_section(const Codec& codec, const SectionShape&
     for (uint32_t g = 0; g < range.groups; ++g) {
       const auto y = std::span<const float>(scratch.coefficients)
                          .subspan(tokens * kLanes * g, tokens * shape.lanes(range.first_group + g));
-      if (Check check =
-              quantise_group(codec, shape, range.first_group + g, y, scratch, symbols, encoded);
+      if (Check check = quantise_group(codec, shape, range.first_group + g, y, values, scratch,
+                                       symbols, encoded);
           !check) {
         return check.fault();
       }
@@ -121,14 +150,14 @@ Checked<SectionShape> checked_shape(const Codec& codec, uint32_t group, Side sid
 
 Checked<EncodedSection> encode_section(const Codec& codec, uint32_t group, Side side,
                                        TokenRange tokens, DType dtype,
-                                       std::span<const TensorView> layers) {
+                                       std::span<const TensorView> layers, ValueChoice values) {
   const auto shape = checked_shape(codec, group, side, tokens, layers.size());
   if (!shape) return shape.fault();
   const EncodeScratchPool::Lease scratch = codec.tables().encode_scratch.take();
   const std::vector<uint8_t>& ladder = shape->codec->drop_bits;
   EncodedSection encoded;
   encoded.squared_error.assign(ladder.size(), 0);
-  const auto symbols = quantise_section(codec, *shape, dtype, layers, *scratch, encoded);
+  const auto symbols = quantise_section(codec, *shape, dtype, layers, values, *scratch, encoded);
   if (!symbols) return symbols.fault();
 
   encoded.planes.push_back(write_base(codec.tables(), *shape, *symbols));

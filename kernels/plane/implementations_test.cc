@@ -23,13 +23,16 @@ TEST(Implementations, WriteAndReadAsScalarDoes) {
     const TokenRange tokens{0, input.tokens};
     const TensorView view = view_of(input, kv);
     const Codec scalar(profile, Implementation::kScalar);
-    const auto encoded = encode_section(scalar, 0, Side::kValue, tokens, DType::kF32, {&view, 1});
+    const ValueChoice values = ValueChoice::kRateDistortion;
+    const auto encoded =
+        encode_section(scalar, 0, Side::kValue, tokens, DType::kF32, {&view, 1}, values);
     ASSERT_TRUE(encoded.ok()) << encoded.fault().what;
     for (const Implementation implementation : implementations()) {
       if (!runs_here(implementation)) continue;
       SCOPED_TRACE(implementation_name(implementation));
       const Codec codec(profile, implementation);
-      const auto again = encode_section(codec, 0, Side::kValue, tokens, DType::kF32, {&view, 1});
+      const auto again =
+          encode_section(codec, 0, Side::kValue, tokens, DType::kF32, {&view, 1}, values);
       ASSERT_TRUE(again.ok());
       EXPECT_EQ(again->planes, encoded->planes);
       EXPECT_EQ(again->squared_error, encoded->squared_error);
@@ -81,15 +84,17 @@ TEST(Implementations, RandomSectionsAreReadAsScalarDoes) {
   std::mt19937 random(92);
   for (int trial = 0; trial < 40; ++trial) {
     const RandomSection section = random_section(random);
+    const ValueChoice values =
+        trial % 2 == 0 ? ValueChoice::kNearest : ValueChoice::kRateDistortion;
     const Codec scalar(section.profile, Implementation::kScalar);
-    const auto encoded =
-        encode_section(scalar, 0, section.side, section.tokens, section.dtype, section.views());
+    const auto encoded = encode_section(scalar, 0, section.side, section.tokens, section.dtype,
+                                        section.views(), values);
     ASSERT_TRUE(encoded.ok());
     for (const Implementation implementation : implementations()) {
       if (!runs_here(implementation)) continue;
       const Codec codec(section.profile, implementation);
-      const auto again =
-          encode_section(codec, 0, section.side, section.tokens, section.dtype, section.views());
+      const auto again = encode_section(codec, 0, section.side, section.tokens, section.dtype,
+                                        section.views(), values);
       ASSERT_TRUE(again.ok());
       EXPECT_EQ(again->planes, encoded->planes);
       for (size_t count = 1; count <= encoded->planes.size(); ++count) {

@@ -141,7 +141,7 @@ size_t find_escapes(const int32_t* q, size_t count, uint32_t dropped_bits, int32
 }  // namespace
 
 constexpr QuantisingKernels kQuantisingKernels{
-    quantise, count_by_comparing,    base_symbols, find_escapes, pass_symbols,
-    energy,   squared_error_by_table};
+    quantise,     move_values, count_by_comparing,    base_symbols, find_escapes,
+    pass_symbols, energy,      squared_error_by_table};
 
 }  // namespace kvcast::kernels::avx512

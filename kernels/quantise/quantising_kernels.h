@@ -19,9 +19,20 @@ struct ValueCounts {
   uint32_t magnitudes;  // all bits of those counted, perhaps more: bounds where to look for counts
 };
 
+// Where finest values become their neighbours, by magnitude: in units of |y| / step + rounding,
+// which is the magnitude and its place in its cell. Larger magnitudes stay.
+struct ValueThresholds {
+  static constexpr uint32_t kMagnitudes = 64;
+  float down[kMagnitudes];  // below it: one less. -infinity: never
+  float up[kMagnitudes];    // above it: one more. Infinity: never; the last is, and its `down`
+};
+
 struct QuantisingKernels {
   // kernels/quantise/quantiser.h
   void (*quantise)(const float* y, size_t count, float step, float rounding, int32_t* q);
+  // Moves values that quantise() made of `y`, by one at most.
+  void (*move_values)(const float* y, size_t count, float step, float rounding,
+                      const ValueThresholds& thresholds, int32_t* q);
   // Adds `count` values to `counts` and appends those without a count to `far`, which has room for
   // all. Answers how many were appended.
   size_t (*count_values)(const int32_t* q, size_t count, ValueCounts& counts, int32_t* far);

@@ -36,6 +36,19 @@ void quantise(const float* __restrict y, size_t count, float step, float roundin
   }
 }
 
+void move_values(const float* __restrict y, size_t count, float step, float rounding,
+                 const ValueThresholds& thresholds, int32_t* __restrict q) {
+  constexpr int32_t kLast = ValueThresholds::kMagnitudes - 1;
+  for (size_t i = 0; i < count; ++i) {
+    const float place = __builtin_bit_cast(float, bits_of(y[i]) & ~kSignBit) / step + rounding;
+    const int32_t magnitude = with_sign(q[i], q[i] >> 31);
+    const int32_t index = magnitude < kLast ? magnitude : kLast;
+    const int32_t moved =
+        magnitude + (place > thresholds.up[index]) - (place < thresholds.down[index]);
+    q[i] = with_sign(moved, static_cast<int32_t>(bits_of(y[i])) >> 31);
+  }
+}
+
 // Of one value; answers 1 where it was appended.
 size_t count_value(int32_t q, uint32_t* table, int32_t* far) {
   const uint32_t index = static_cast<uint32_t>(q) + ValueCounts::kNear;

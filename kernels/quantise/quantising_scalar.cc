@@ -2,7 +2,8 @@
 
 namespace kvcast::kernels::scalar {
 
-constexpr QuantisingKernels kQuantisingKernels{
-    quantise, count_values, base_symbols, base_escapes, pass_symbols, energy, squared_error};
+constexpr QuantisingKernels kQuantisingKernels{quantise,     move_values,  count_values,
+                                               base_symbols, base_escapes, pass_symbols,
+                                               energy,       squared_error};
 
 }  // namespace kvcast::kernels::scalar

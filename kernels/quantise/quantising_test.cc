@@ -68,6 +68,37 @@ TEST(QuantisingKernels, QuantiseAsScalarDoes) {
   }
 }
 
+TEST(QuantisingKernels, MoveValuesByTheirThresholds) {
+  std::mt19937 random(75);
+  ValueThresholds thresholds;
+  for (uint32_t m = 0; m < ValueThresholds::kMagnitudes; ++m) {
+    const float infinity = std::numeric_limits<float>::infinity();
+    const bool last = m == ValueThresholds::kMagnitudes - 1;
+    thresholds.down[m] = m == 0 || last ? -infinity : float(m) + 0.01f * float(below(random, 40));
+    thresholds.up[m] = last ? infinity : float(m) + 1 - 0.01f * float(below(random, 40));
+  }
+  for (int trial = 0; trial < 100; ++trial) {
+    const auto y = random_values(random, below(random, 700), std::exp2(float(below(random, 10))));
+    const float step = 1.5f, rounding = 0.45f;
+    std::vector<int32_t> nearest(y.size());
+    quantise(y, step, rounding, nearest);
+    std::vector<int32_t> expected = nearest;
+    for (size_t i = 0; i < y.size(); ++i) {
+      const uint32_t m = magnitude(nearest[i]);
+      if (m >= ValueThresholds::kMagnitudes - 1) continue;
+      const float place = std::fabs(y[i]) / step + rounding;
+      const int32_t away = std::signbit(y[i]) ? -1 : 1;
+      if (place > thresholds.up[m]) expected[i] += away;
+      if (place < thresholds.down[m]) expected[i] -= away;
+    }
+    for (const QuantisingKernels* kernels : all_kernels()) {
+      std::vector<int32_t> q = nearest;
+      kernels->move_values(y.data(), y.size(), step, rounding, thresholds, q.data());
+      ASSERT_EQ(q, expected);
+    }
+  }
+}
+
 TEST(QuantisingKernels, CountsEveryValueOnce) {
   std::mt19937 random(72);
   for (int trial = 0; trial < 100; ++trial) {

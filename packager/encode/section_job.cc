@@ -84,8 +84,8 @@ Result<EncodedJob> encode_job(const KvSource& source, const kernels::Codec& code
   }
   if (exact) encoded.exact = encode_exact_layers(source, job, views);
   if (non_finite.elements > 0) clear_non_finite(source.dtype(), raw);
-  auto section =
-      kernels::encode_section(codec, job.group, job.side, job.tokens, source.dtype(), views);
+  auto section = kernels::encode_section(codec, job.group, job.side, job.tokens, source.dtype(),
+                                         views, kernels::ValueChoice::kRateDistortion);
   if (!section.ok()) {
     return Error{ErrorKind::kCorrupt,
                  fmt::format("{}: chunk {}, transform group {}, {}: {} (element {})", source.path(),

@@ -19,7 +19,8 @@ std::vector<BenchSections::Section> encode_all(const kernels::Codec& codec, cons
   for (uint32_t group = 0; group < profile.groups.size(); ++group) {
     for (const Side side : sides) {
       const auto views = chunk.views(profile.groups[group], side);
-      auto encoded = kernels::encode_section(codec, group, side, chunk.tokens, chunk.dtype, views);
+      auto encoded = kernels::encode_section(codec, group, side, chunk.tokens, chunk.dtype, views,
+                                             kernels::ValueChoice::kRateDistortion);
       if (!encoded) throw std::logic_error(encoded.fault().what);
       sections.push_back(
           {group,
