@@ -124,7 +124,7 @@ class Downloader {
   // Of the transport's clock. After it downloads go on, with pauses as without a deadline.
   void set_deadline(std::optional<int64_t> deadline_ns);
 
-  // What earlier plays know of waits at a host (link_history.h), before its first answer.
+  // What earlier plays know of waits at a host (play_history.h), before its first answer.
   void expect(const std::string& host, const LinkRecord& record);
 
   // For CMCD: the rate measured, and what is played once that is known.

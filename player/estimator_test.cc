@@ -13,6 +13,43 @@ TEST(Decode, IsSharedByThePool) {
   EXPECT_DOUBLE_EQ(decode.seconds(8, 2), 2.0);
 }
 
+TEST(Decode, BeginsWithWhatEarlierPlaysTookAndForgetsItSoon) {
+  DecodeEstimator decode;
+  decode.set_prior({0.5, 0.1});
+  EXPECT_DOUBLE_EQ(decode.seconds(8, 2), 2.0);
+  EXPECT_EQ(decode.measured().median, 0) << "a prior is no measure";
+  DecodeEstimator vague = decode;
+  vague.set_prior({0.5, 3});
+  for (int i = 0; i < 20; ++i) {
+    decode.add(0.05, 0.005);
+    vague.add(0.05, 0.005);
+  }
+  EXPECT_NEAR(decode.seconds(1, 1), 0.1, 0.2);
+  EXPECT_NEAR(vague.seconds(1, 1), 0.1, 0.01) << "a vague one sooner";
+  EXPECT_NEAR(decode.measured().median, 0.1, 1e-9);
+  decode.set_prior({});
+  EXPECT_GT(decode.seconds(1, 1), 0.1) << "nothing known replaces nothing";
+}
+
+TEST(RateText, SaysWhenItIsNotKnown) {
+  EXPECT_EQ(rate_text(3.21e6), "3.21 MB/s");
+  EXPECT_EQ(rate_text(0), "an unknown rate");
+}
+
+TEST(RecomputeCost, BeginsWithWhatEarlierPlaysLearned) {
+  const RecomputeCost learned{0.002, 2e-4, 0}, engines{0, 1e-4, 0};
+  RecomputeEstimator alone({}, learned), both(engines, learned);
+  EXPECT_NEAR(alone.seconds(0, 1000), 0.202, 1e-9);
+  EXPECT_NEAR(both.seconds(0, 1000), 0.151, 1e-9) << "the mean of what both say";
+  EXPECT_FALSE(alone.measured());
+  alone.add(0, 1000, 0.404);
+  both.add(0, 1000, 0.2);
+  EXPECT_EQ(alone.slowdown(), 1) << "the engine said nothing";
+  EXPECT_NEAR(both.slowdown(), 2, 1e-6) << "than the engine said, whatever was learned";
+  ASSERT_TRUE(both.measured());
+  EXPECT_GT(both.measured()->per_token_s, 1e-4);
+}
+
 TEST(RecomputeCost, LearnsAScaleOnTopOfThePrior) {
   RecomputeEstimator cost(RecomputeCost{0.001, 1e-4, 1e-8});
   EXPECT_NEAR(cost.seconds(0, 1000), 0.001 + 0.1 + 1e-8 * 1000 * 500, 1e-9);

@@ -23,7 +23,7 @@
 #include "manifests/prefix_hash.h"
 #include "manifests/result.h"
 #include "player/download.h"
-#include "player/link_history.h"
+#include "player/play_history.h"
 #include "player/recompute.h"
 #include "player/report.h"
 #include "player/sink.h"
@@ -43,6 +43,8 @@ struct Source {
 struct EngineIdentity {
   std::string weights, adapter;
   std::optional<kernels::Geometry> geometry;
+  // How it runs ("8 threads"): what a history remembers its speed by, beside machine and weights.
+  std::string runs_on;
 };
 
 struct PlayParams {
@@ -64,7 +66,7 @@ struct PlayParams {
   bool finish_early = false;                  // freeze as soon as every chunk has min_level
   std::optional<uint64_t> token_limit;        // only whole chunks of the first so many tokens
   double rate_prior_bytes_per_s = 0;          // 0: none
-  LinkHistory* history = nullptr;             // read at the start, added to at the end
+  PlayHistory* history = nullptr;             // read at the start, added to at the end
   std::optional<int64_t> start_ns;            // of the transport's clock; absent: now
   EngineIdentity engine;
   DownloaderParams download;

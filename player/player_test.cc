@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <cstring>
@@ -358,6 +359,29 @@ TEST_F(PlayTest, WaitsForAProfileThatComesLast) {
     EXPECT_EQ(asked, 40);
     expect_handed_over(sample);
   }
+}
+
+TEST_F(PlayTest, ASecondPlayKnowsHowFastTheFirstOneRecomputed) {
+  const Sample sample = make_sample();
+  TruthEngine engine(sample);
+  PlayHistory history;
+  params_.controller = "text";
+  params_.history = &history;
+  double expected_s[2] = {};
+  for (double& expected : expected_s) {
+    ScriptedStore store(sample.files);
+    events_.clear();
+    const auto report = run(sample, store, &engine);
+    ASSERT_TRUE(report) << report.error().message;
+    const auto first = std::find_if(events_.begin(), events_.end(), [](const PlayEvent& event) {
+      return event.what == "recompute";
+    });
+    ASSERT_NE(first, events_.end());
+    expected = first->numbers.front().second;
+  }
+  EXPECT_EQ(expected_s[0], 0) << "nothing is known of an engine that says nothing";
+  EXPECT_GT(expected_s[1], 1e-5);
+  EXPECT_LT(expected_s[1], 1e-3) << "it says that a chunk took 0.1 ms";
 }
 
 TEST_F(PlayTest, AnEngineThatFailsLeavesTheNetwork) {

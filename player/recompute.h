@@ -37,6 +37,11 @@ struct RecomputeCost {
   double per_token_position_s = 0;
 };
 
+inline RecomputeCost mean_of(const RecomputeCost& a, const RecomputeCost& b) {
+  return {(a.per_call_s + b.per_call_s) / 2, (a.per_token_s + b.per_token_s) / 2,
+          (a.per_token_position_s + b.per_token_position_s) / 2};
+}
+
 class Recompute {
  public:
   virtual ~Recompute() = default;

@@ -18,7 +18,10 @@ struct Spread {
   double quantile(double p) const;  // 0 < p < 1
 };
 
-// What is known of one host's link; kept between plays (link_history.h).
+// For people: "3.2 MB/s", or "an unknown rate" for 0.
+std::string rate_text(double bytes_per_s);
+
+// What is known of one host's link; kept between plays (play_history.h).
 struct LinkRecord {
   Spread rate_bytes_per_s;  // of what its origin sent; answers from caches are not in it
   Spread ttfb_s;            // without connecting
@@ -55,6 +58,7 @@ class ThroughputEstimator {
   // comes.
   double bytes_per_s(double now_s) const;
   double bytes_per_s(double now_s, Tier tier) const;  // 0: nothing or too little seen of it
+  double measured_bytes_per_s(double now_s) const;    // the first of them without any prior
   Spread spread(double now_s) const;                  // of windows of some 20 ms
   double cached_share() const;                        // of latest bytes
   uint64_t total_bytes(Tier tier) const { return tiers_[static_cast<size_t>(tier)].total_bytes; }
@@ -73,6 +77,7 @@ class ThroughputEstimator {
   static size_t index(Tier tier) { return static_cast<size_t>(tier); }
   void let_pass(TierState& state, double passed_s) const;
   TierState at(size_t tier, double now_s) const;
+  double of_both(double origin, double cache) const;
   double advance(double now_s);  // how much time counts since the last call
   void pass(size_t tier, double passed_s);
   void add_to_window(uint64_t bytes, double passed_s);

@@ -153,6 +153,56 @@ class EndToEnd(unittest.TestCase):
     def test_the_page_of_a_play_is_drawn_by_a_browser(self):
         folder = os.path.join(self.work, "report")
         self.play("--report", folder)
+        self.look_at_page(folder)
+
+    def test_a_recorded_play_is_simulated_and_its_page_is_drawn_by_a_browser(self):
+        pace, recording, folder, svg = (os.path.join(self.work, name) for name in ("pace", "link.trace", "simulated", "sweep.svg"))
+        with open(pace, "w") as f:
+            f.write("0 8\n60 8\n")    # Mbit/s
+        paced = KvcastServer(self.store, "--pace", pace)
+        try:
+            self.play("--record", recording, "--controller", "fixed:3", url=f"{paced.url}/{self.path}")
+        finally:
+            paced.stop()
+        with open(recording) as f:
+            steps = [line.split() for line in f if not line.startswith("#")]
+        self.assertTrue(steps and all(float(rate) >= 0 for _, rate in steps))
+        report = run_json("simulate", self.pack["manifest"], "--traces", recording, "--ttft-slo-ms", "500", "--controllers", "layered,fixed:0",
+                          "--offsets", "2", "--report", folder, "--svg", svg)
+        rows = {row["controller"]: row for row in report["rows"]}
+        self.assertEqual(set(rows), {"layered", "fixed:0", "optimum"})
+        self.assertTrue(all(row["runs"] == 2 and row["bytes"] > 0 for row in rows.values()))
+        with open(svg) as f:
+            self.assertIn(">SLO</text>", f.read())
+        self.look_at_page(folder)
+
+    def test_a_second_play_knows_how_fast_this_machine_is(self):
+        cache, folder = os.path.join(self.work, "cache-of-two"), os.path.join(self.work, "second")
+        os.environ["XDG_CACHE_HOME"], before = cache, os.environ["XDG_CACHE_HOME"]
+        try:
+            self.play("--controller", "fixed:3")
+            self.play("--controller", "text")
+            with open(os.path.join(cache, "kvcast/history.json")) as f:
+                history = json.load(f)
+            self.assertTrue(all(record["seconds_per_million"] > 0 for record in history["decodes"].values()))
+            self.assertTrue(all(record["per_token_s"] > 0 for record in history["recomputes"].values()))
+            self.assertEqual((len(history["decodes"]), len(history["recomputes"])), (1, 1))
+            self.play("--report", folder)
+            with open(os.path.join(folder, "events.jsonl")) as f:
+                priors = [event["reason"] for event in map(json.loads, f) if event["what"] == "speed_prior"]
+            self.assertEqual(len(priors), 2, priors)
+            self.play("--report", folder, "--no-prior")
+            with open(os.path.join(folder, "events.jsonl")) as f:
+                self.assertNotIn("speed_prior", f.read())
+            with open(os.path.join(cache, "kvcast/history.json"), "w") as f:
+                f.write("{damaged")
+            self.assertIn("replacing it", run("play", f"{self.server.url}/{self.path}", "--ttft-slo-ms", LAVISH_MS).stderr)
+            with open(os.path.join(cache, "kvcast/history.json")) as f:
+                self.assertEqual(json.load(f)["version"], 1)
+        finally:
+            os.environ["XDG_CACHE_HOME"] = before
+
+    def look_at_page(self, folder):
         with open(os.path.join(folder, "perfetto.json")) as f:
             self.assertTrue(any(event["ph"] == "X" for event in json.load(f)["traceEvents"]))
         browser = shutil.which("chromium")

@@ -10,6 +10,7 @@
 #include "player/controller/front.h"
 #include "player/controller/knapsack.h"
 #include "player/controller/plan.h"
+#include "player/throughput.h"
 
 namespace kvcast::player {
 namespace {
@@ -160,10 +161,9 @@ class LayeredPlan {
         if (!room() || !may_start(c)) return false;
         const uint64_t bytes = chunk.ladder[plane].bytes;
         start(c, plane, true,
-              fmt::format("missing, from the back: {} bytes by {:.0f} ms at {:.3g} MB/s, freeze "
-                          "at {:.0f} ms",
-                          bytes, arrival_s(bytes) * 1e3, seen_.rate_bytes_per_s / 1e6,
-                          seen_.freeze_s * 1e3));
+              fmt::format(
+                  "missing, from the back: {} bytes by {:.0f} ms at {}, freeze at {:.0f} ms", bytes,
+                  arrival_s(bytes) * 1e3, rate_text(seen_.rate_bytes_per_s), seen_.freeze_s * 1e3));
       }
     }
     return true;

@@ -6,6 +6,7 @@
 
 #include "player/controller/knapsack.h"
 #include "player/controller/plan.h"
+#include "player/throughput.h"
 
 namespace kvcast::player {
 
@@ -36,7 +37,7 @@ void fetch_level(const Observation& seen, uint32_t c, int level, bool again, std
     if (!again && ((chunk.held | chunk.fetching) >> n & 1) != 0) continue;
     choice.start.push_back(
         {c, static_cast<uint32_t>(n), n <= chunk.min_level,
-         fmt::format("level {}: {}, {:.3g} MB/s", level, why, seen.rate_bytes_per_s / 1e6)});
+         fmt::format("level {}: {}, {}", level, why, rate_text(seen.rate_bytes_per_s))});
   }
 }
 

@@ -19,19 +19,33 @@ void features_of(uint64_t begin, uint64_t end, double (&features)[3]) {
   features[2] = n * position;
 }
 
+void coefficients_of(const RecomputeCost& cost, double (&coefficients)[3]) {
+  coefficients[0] = cost.per_call_s;
+  coefficients[1] = cost.per_token_s * 1e3;
+  coefficients[2] = cost.per_token_position_s * 1e6;
+}
+
 double dot(const double (&a)[3], const double (&b)[3]) {
   return a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 }
 
 }  // namespace
 
-RecomputeEstimator::RecomputeEstimator(std::optional<RecomputeCost> prior)
-    : has_prior_(prior.has_value()) {
-  if (!prior) return;
-  prior_[0] = prior->per_call_s;
-  prior_[1] = prior->per_token_s * 1e3;
-  prior_[2] = prior->per_token_position_s * 1e6;
+RecomputeEstimator::RecomputeEstimator(std::optional<RecomputeCost> engines,
+                                       std::optional<RecomputeCost> learned)
+    : has_said_(engines.has_value()), has_prior_(engines || learned) {
+  if (engines) coefficients_of(*engines, said_);
+  if (engines && learned) {
+    coefficients_of(mean_of(*engines, *learned), prior_);
+  } else if (has_prior_) {
+    coefficients_of(engines ? *engines : *learned, prior_);
+  }
   std::copy(std::begin(prior_), std::end(prior_), std::begin(cost_));
+}
+
+std::optional<RecomputeCost> RecomputeEstimator::measured() const {
+  if (samples_.empty()) return std::nullopt;
+  return RecomputeCost{cost_[0], cost_[1] * 1e-3, cost_[2] * 1e-6};
 }
 
 void RecomputeEstimator::add(uint64_t begin, uint64_t end, double seconds) {
@@ -71,11 +85,11 @@ void RecomputeEstimator::solve() {
 }
 
 double RecomputeEstimator::slowdown() const {
-  if (!has_prior_ || samples_.empty()) return 1;
+  if (!has_said_ || samples_.empty()) return 1;
   const size_t count = std::min(samples_.size(), kLatest);
   double sum = 0, squares = 0;
   for (size_t i = samples_.size() - count; i < samples_.size(); ++i) {
-    const double expected = dot(samples_[i].features, prior_);
+    const double expected = dot(samples_[i].features, said_);
     const double ratio = expected > 0 ? samples_[i].seconds / expected : 1;
     sum += ratio;
     squares += ratio * ratio;

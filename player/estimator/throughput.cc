@@ -1,5 +1,7 @@
 #include "player/throughput.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -16,6 +18,11 @@ constexpr double kCachedBytes = 65536;  // of the newest that make the share of 
 constexpr double kMuted_s = 0.01;       // after a pause: buffers empty at memory speed
 
 }  // namespace
+
+std::string rate_text(double bytes_per_s) {
+  if (bytes_per_s <= 0) return "an unknown rate";
+  return fmt::format("{:.3g} MB/s", bytes_per_s * 1e-6);
+}
 
 ThroughputEstimator::ThroughputEstimator(double prior_bytes_per_s, double half_life_s)
     : half_life_s_(half_life_s) {
@@ -124,12 +131,24 @@ double ThroughputEstimator::bytes_per_s(double now_s, Tier tier) const {
   return seen * std::pow(prior_.median / seen, state.prior_s / (state.prior_s + sums.seconds));
 }
 
+double ThroughputEstimator::of_both(double origin, double cache) const {
+  if (origin <= 0 || cache <= 0) return std::max(origin, cache);
+  return 1 / (cached_share_ / cache + (1 - cached_share_) / origin);
+}
+
 double ThroughputEstimator::bytes_per_s(double now_s) const {
   const double origin = bytes_per_s(now_s, Tier::kOrigin);
   const double cache = bytes_per_s(now_s, Tier::kCache);
-  if (origin <= 0 && cache <= 0) return prior_.median;
-  if (origin <= 0 || cache <= 0) return std::max(origin, cache);
-  return 1 / (cached_share_ / cache + (1 - cached_share_) / origin);
+  return origin <= 0 && cache <= 0 ? prior_.median : of_both(origin, cache);
+}
+
+double ThroughputEstimator::measured_bytes_per_s(double now_s) const {
+  const auto measured = [&](Tier tier) {
+    const TierState state = at(index(tier), now_s);
+    const bool known = state.total_bytes >= kLeastBytes && state.sums.seconds >= kLeastSeconds;
+    return known ? state.sums.bytes / state.sums.seconds : 0;
+  };
+  return of_both(measured(Tier::kOrigin), measured(Tier::kCache));
 }
 
 Spread ThroughputEstimator::spread(double now_s) const {

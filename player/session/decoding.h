@@ -57,6 +57,9 @@ class Decoding {
   bool group_active(uint32_t group) const { return group_jobs_[group] != 0; }
   const kernels::LayerGroup& group(uint32_t index) const { return groups_[index]; }
   double seconds(uint32_t chunk, uint32_t level) const;  // by the pool; 0 while unknown
+  const kernels::Profile* profile() const { return has_profile_ ? &profile_ : nullptr; }
+  void expect(const Spread& seconds_per_million) { estimator_.set_prior(seconds_per_million); }
+  Spread measured() const { return estimator_.measured(); }  // of a thread, for a million elements
 
  private:
   struct Progress {

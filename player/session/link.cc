@@ -50,8 +50,8 @@ void Link::meet(const std::string& name) {
   if (rtt_s_ == 0) rtt_s_ = record->rtt_s;
   journal_.note(
       "prior", {}, {},
-      fmt::format("earlier plays saw {:.3g} MB/s and {:.1f} ms to the first byte from {}",
-                  record->rate_bytes_per_s.median * 1e-6, record->ttfb_s.median * 1e3, name),
+      fmt::format("earlier plays saw {} and {:.1f} ms to the first byte from {}",
+                  rate_text(record->rate_bytes_per_s.median), record->ttfb_s.median * 1e3, name),
       {{"rate_bytes_per_s", record->rate_bytes_per_s.median},
        {"ttfb_ms", record->ttfb_s.median * 1e3},
        {"rtt_ms", record->rtt_s * 1e3}});
@@ -155,7 +155,7 @@ uint32_t Link::free_transfers(uint32_t usual, uint32_t most) const {
   const uint32_t under_way = running();
   if (under_way < usual) return usual - under_way;
   if (under_way >= std::max(usual, most)) return 0;
-  const double until_answer = rate_bytes_per_s() * ttfb_s();
+  const double until_answer = throughput_.measured_bytes_per_s(journal_.now_s()) * ttfb_s();
   return static_cast<double>(in_flight_bytes()) < until_answer ? 1 : 0;
 }
 

@@ -11,7 +11,7 @@
 
 #include "player/download.h"
 #include "player/estimator/rate_samples.h"
-#include "player/link_history.h"
+#include "player/play_history.h"
 #include "player/session/journal.h"
 #include "player/throughput.h"
 
@@ -34,7 +34,7 @@ class Link {
 
   // All must outlive it; `history` may be null. `wall_clock_s`: seconds since 1970, for its ages.
   Link(Downloader& downloader, const Journal& journal, double rate_prior_bytes_per_s,
-       LinkHistory* history = nullptr, int64_t wall_clock_s = 0)
+       PlayHistory* history = nullptr, int64_t wall_clock_s = 0)
       : downloader_(downloader),
         journal_(journal),
         history_(history),
@@ -60,7 +60,8 @@ class Link {
   uint64_t in_flight_bytes() const;
 
   // How many more transfers may start. Beyond `usual` ones more, up to `most`, while what is under
-  // way would not fill the link until the answer to another request came.
+  // way would not fill the link until the answer to another request came, at the rate measured:
+  // what earlier plays or servers say of it opens no connections.
   uint32_t free_transfers(uint32_t usual, uint32_t most) const;
 
   // Bytes here that still have to be decoded, and whether something is being decoded. Too many and
@@ -107,7 +108,7 @@ class Link {
 
   Downloader& downloader_;
   const Journal& journal_;
-  LinkHistory* history_;
+  PlayHistory* history_;
   int64_t wall_clock_s_;
   ThroughputEstimator throughput_;
   RateSamples samples_;

@@ -59,7 +59,7 @@ class LinkTest : public testing::Test {
 
   std::vector<std::byte> object_ = std::vector<std::byte>(200'000, std::byte{7});
   DownloaderParams params_;
-  LinkHistory history_;
+  PlayHistory history_;
   std::vector<PlayEvent> events_;
   EventHandler on_event_ = [this](const PlayEvent& event) { events_.push_back(event); };
   std::optional<MemoryTransport> transport_;
@@ -125,6 +125,16 @@ TEST_F(LinkTest, AsksForMoreWhileTheLinkWouldRunDry) {
   EXPECT_EQ(link_->free_transfers(2, 2), 0u);
   link_->cancel_all();
   EXPECT_EQ(link_->free_transfers(2, 8), 2u);
+}
+
+TEST_F(LinkTest, OnlyAMeasuredRateOpensMoreConnections) {
+  history_.learn(kHost, {{9e9, 0.2}, {0.2, 0.2}, 0.01}, 1000);
+  build([&](const TransferRequest& request) { return serve_bytes(object_, "\"e\"", request); });
+  start(0, object_);
+  start(1, object_);
+  link_->poll(std::chrono::nanoseconds(0));
+  ASSERT_GT(link_->rate_bytes_per_s() * link_->ttfb_s(), 2.0 * 200'000);
+  EXPECT_EQ(link_->free_transfers(2, 8), 0u);
 }
 
 TEST_F(LinkTest, HedgesAreCountedAndTold) {

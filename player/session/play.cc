@@ -8,6 +8,7 @@
 #include "player/session/link.h"
 #include "player/session/presentation.h"
 #include "player/session/session.h"
+#include "player/session/speed_memory.h"
 #include "player/url.h"
 
 namespace kvcast::player {
@@ -104,7 +105,8 @@ Result<PlayReport> play(Transport& transport, const Source& source, const PlayPa
   if (params.cmcd && limits.cmcd.session_id.empty()) limits.cmcd.session_id = random_uuid();
   Downloader downloader(transport, limits);
   downloader.set_deadline(journal.start_ns() + static_cast<int64_t>(params.ttft_slo_ms * 1e6));
-  Link link(downloader, journal, params.rate_prior_bytes_per_s, params.history, std::time(nullptr));
+  const int64_t wall_clock_s = std::time(nullptr);
+  Link link(downloader, journal, params.rate_prior_bytes_per_s, params.history, wall_clock_s);
 
   const std::string& first = source.manifest_url.empty() ? source.store_url : source.manifest_url;
   if (params.warm && params.connections > 1) transport.warm(first, params.connections - 1);
@@ -115,8 +117,9 @@ Result<PlayReport> play(Transport& transport, const Source& source, const PlayPa
   if (params.warm) warm_other_hosts(transport, **presentation, first, params.connections);
   const auto destinations = prepare(sink, **presentation, source);
   if (!destinations) return destinations.error();
+  SpeedMemory memory(params.history, wall_clock_s, **presentation, params, sink);
   Session session(transport, link, journal, params, **presentation, **controller, sink,
-                  *destinations, recompute);
+                  *destinations, recompute, memory);
   return session.run(source.tokens, stop);
 }
 

@@ -39,6 +39,7 @@ class Recomputing {
 
   void set_tokens(std::vector<uint32_t> tokens) { tokens_ = std::move(tokens); }
   bool available() const;
+  bool has_engine() const { return engine_ != nullptr; }
   void give_up() { engine_ = nullptr; }  // after an error; when idle
 
   std::optional<uint32_t> chunk() const { return chunk_; }  // running, cancelled ones too

@@ -16,14 +16,17 @@ using manifests::Status;
 
 Session::Session(Transport& transport, Link& link, const Journal& journal, const PlayParams& params,
                  const Presentation& presentation, const Controller& controller, KvSink& sink,
-                 const std::vector<kernels::MutableTensorView>& destinations, Recompute* recompute)
+                 const std::vector<kernels::MutableTensorView>& destinations, Recompute* recompute,
+                 SpeedMemory& memory)
     : link_(link),
       journal_(journal),
       params_(params),
       presentation_(presentation),
       controller_(controller),
       sink_(sink),
-      recompute_cost_(recompute != nullptr ? recompute->cost() : std::nullopt),
+      memory_(memory),
+      recompute_cost_(recompute != nullptr ? recompute->cost() : std::nullopt,
+                      memory.recomputing()),
       decoding_(presentation, destinations, sink.device(), params.exact, params.decode_threads,
                 [&transport] { transport.wake(); }),
       recomputing_(recompute, presentation, destinations, [&transport] { transport.wake(); }) {
@@ -34,6 +37,10 @@ Session::Session(Transport& transport, Link& link, const Journal& journal, const
   seen_.deadline_s = params.ttft_slo_ms * 1e-3;
   seen_.gpu_seconds_price = params.gpu_seconds_price;
   seen_.finish_early = params.finish_early;
+}
+
+Session::~Session() {
+  memory_.learn(decoding_.measured(), recompute_cost_.measured());
 }
 
 Result<PlayReport> Session::run(const std::vector<uint32_t>& tokens, std::stop_token stop) {
@@ -50,6 +57,13 @@ Result<PlayReport> Session::run(const std::vector<uint32_t>& tokens, std::stop_t
 
 Status Session::start_assets(const std::vector<uint32_t>& tokens) {
   const manifests::Manifest& manifest = presentation_.manifest;
+  if (params_.exact) remember_decoding();
+  if (const auto cost = memory_.recomputing(); cost && recomputing_.has_engine()) {
+    journal_.note(
+        "speed_prior", {}, {},
+        fmt::format("earlier plays recomputed {:.4g} ms a token", cost->per_token_s * 1e3),
+        {{"per_token_s", cost->per_token_s}});
+  }
   if (!params_.exact) {
     DownloadRequest request;
     request.name = "profile";

@@ -17,6 +17,7 @@
 #include "player/session/link.h"
 #include "player/session/presentation.h"
 #include "player/session/recomputing.h"
+#include "player/session/speed_memory.h"
 
 namespace kvcast::player {
 
@@ -25,7 +26,11 @@ class Session {
   // All must outlive it. `destinations` are the prepared sink's.
   Session(Transport& transport, Link& link, const Journal& journal, const PlayParams& params,
           const Presentation& presentation, const Controller& controller, KvSink& sink,
-          const std::vector<kernels::MutableTensorView>& destinations, Recompute* recompute);
+          const std::vector<kernels::MutableTensorView>& destinations, Recompute* recompute,
+          SpeedMemory& memory);
+  ~Session();  // leaves in the memory what was learned
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   // `tokens` of the context, if the caller has them.
   manifests::Result<PlayReport> run(const std::vector<uint32_t>& tokens, std::stop_token stop);
@@ -44,6 +49,7 @@ class Session {
   Status commit_recompute();
   void lose_plane(uint32_t chunk, uint32_t plane, const manifests::Error& why);
   void lose_profile(const manifests::Error& why);
+  void remember_decoding();
 
   // What to do.
   Status decide();
@@ -66,6 +72,7 @@ class Session {
   const Presentation& presentation_;
   const Controller& controller_;
   KvSink& sink_;
+  SpeedMemory& memory_;
   Observation seen_;
   RecomputeEstimator recompute_cost_;
   EngineSlack engine_slack_;

@@ -15,7 +15,7 @@ void Session::take_outcome(Link::Outcome& outcome) {
     case Want::Kind::kProfile: {
       const Status profile =
           outcome.error ? Status(*outcome.error) : decoding_.set_profile(std::move(outcome.bytes));
-      if (!profile) lose_profile(profile.error());
+      profile ? remember_decoding() : lose_profile(profile.error());
       break;
     }
     case Want::Kind::kText:
@@ -28,6 +28,16 @@ void Session::take_outcome(Link::Outcome& outcome) {
     case Want::Kind::kRaw:
       break;
   }
+}
+
+void Session::remember_decoding() {
+  const auto prior = memory_.decoding(decoding_.profile());
+  if (!prior) return;
+  decoding_.expect(*prior);
+  journal_.note("speed_prior", {}, {},
+                fmt::format("earlier plays decoded a million elements in {:.3g} ms of a thread",
+                            prior->median * 1e3),
+                {{"seconds_per_million", prior->median}});
 }
 
 // No plane can be decoded; text may still do.

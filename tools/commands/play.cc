@@ -11,10 +11,10 @@
 #include "player/player.h"
 #include "player/recording_transport.h"
 #include "tools/commands/command.h"
-#include "tools/commands/link_memory.h"
 #include "tools/commands/play_continuation.h"
 #include "tools/commands/play_device.h"
 #include "tools/commands/play_engine.h"
+#include "tools/commands/play_memory.h"
 #include "tools/commands/play_options.h"
 #include "tools/commands/play_recording.h"
 #include "tools/commands/play_screen.h"
@@ -80,7 +80,8 @@ player::PlayParams make_params(const PlayOptions& options, const Inputs& inputs)
   if (options.max_level >= 0) params.max_level = static_cast<uint32_t>(options.max_level);
   if (!inputs.engine) return params;
   const engine::Model& model = inputs.engine->model();
-  params.engine = {model.weights_id(), options.adapter, model.config().geometry()};
+  params.engine = {model.weights_id(), options.adapter, model.config().geometry(),
+                   fmt::format("pocket engine, {} threads", inputs.engine->threads())};
   const uint64_t all = inputs.source.tokens.size(), suffix = inputs.suffix.size();
   params.suffix_prefill_ms_after = [engine = inputs.engine.get(), all, suffix](uint64_t context) {
     const uint64_t rest = suffix + (all > context ? all - context : 0);
@@ -151,7 +152,7 @@ Result<Played> run(const PlayOptions& options, Inputs& inputs, player::HostKvSin
   player::CurlTransport curl(std::move(*connections));
   player::RecordingTransport transport(curl);
   const auto on_event = [&screen](const player::PlayEvent& event) { screen.show(event); };
-  LinkMemory memory(!options.no_prior);
+  PlayMemory memory(!options.no_prior);
   params.history = memory.history();
   params.start_ns = transport.now_ns();
   player::KvSink& to = *device ? static_cast<player::KvSink&>((*device)->sink()) : sink;

@@ -42,9 +42,10 @@ void add_plan_options(CLI::App& command, PlayOptions& options) {
   command.add_option("--connections", params.connections, "Parallel connections")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  command.add_flag("--no-prior", options.no_prior,
-                   "Neither use nor remember what plays learn about links (kvcast/links.json in "
-                   "the user's cache folder)");
+  command.add_flag(
+      "--no-prior", options.no_prior,
+      "Neither use nor remember what plays learn about links, decoding and recomputing "
+      "(kvcast/history.json in the user's cache folder)");
   command
       .add_option("--patience-ms", options.patience_ms,
                   "Give up when the deadline has passed and nothing has arrived for so long")

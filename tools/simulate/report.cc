@@ -81,6 +81,7 @@ std::string rows_svg(const std::string& title, double ttft_slo_ms, const Sweep& 
     times.series.push_back(cdf(at_slo.controllers[c], at_slo.outcomes[c], 2 * ttft_slo_ms));
   }
   times.series.push_back(cdf("optimum", at_slo.optimum, 2 * ttft_slo_ms));
+  times.series.push_back({"SLO", {{ttft_slo_ms, 0}, {ttft_slo_ms, 100}}, false});
   const plot::Chart charts[] = {
       misses_against_quality(fmt::format("{}: SLOs of{} ms", title, slos), by_slo_ms), times};
   return plot::svg(charts);

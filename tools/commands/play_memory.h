@@ -3,21 +3,21 @@
 
 #include <string>
 
-#include "player/link_history.h"
+#include "player/play_history.h"
 
 namespace kvcast::tools {
 
-class LinkMemory {
+class PlayMemory {
  public:
   // Not `enabled`, or without a cache folder: remembers nothing. A file that cannot be used is
   // noted on stderr and replaced.
-  explicit LinkMemory(bool enabled);
-  player::LinkHistory* history() { return path_.empty() ? nullptr : &history_; }
+  explicit PlayMemory(bool enabled);
+  player::PlayHistory* history() { return path_.empty() ? nullptr : &history_; }
   void keep() const;  // a failure is noted on stderr: no play fails for it
 
  private:
   std::string path_;
-  player::LinkHistory history_;
+  player::PlayHistory history_;
 };
 
 }  // namespace kvcast::tools
