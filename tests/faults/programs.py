@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import random
+import select
 import signal
 import struct
 import subprocess
@@ -64,6 +65,10 @@ class Server:
     def __init__(self, programs, root, *options, port=0, **shim):
         self.process = programs.start("serve", root, "--listen", f"127.0.0.1:{port}", "--json", "--threads", "1",
                                       "--no-access-log", *options, **shim)
+        ready, _, _ = select.select([self.process.stdout], [], [], PATIENCE_S)
+        if not ready:
+            self.process.kill()
+            raise AssertionError("the server neither serves nor ends")
         line = self.process.stdout.readline()
         self.port = json.loads(line)["port"] if line else None
         self.url = f"http://127.0.0.1:{self.port}"
