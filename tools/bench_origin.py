@@ -128,9 +128,11 @@ def load(process, port, target, connections, seconds, script, tls):
     took = float(re.match(r"[\d.]+", took)[0]) * UNITS[re.search(r"[a-z]+$", took)[0]]
     if "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
         print(done.stdout, file=sys.stderr)
+    if int(requests) == 0:
+        sys.exit(f"bench_origin: no request of {target} ended within {seconds} s: give more --seconds")
     p99, unit = re.search(r"99%\s+([\d.]+)(\w+)", done.stdout).groups()
     return {"requests_per_s": int(requests) / took, "p99_ms": float(p99) * UNITS[unit] * 1e3,
-            "cpu_us_per_request": cpu * 1e6 / max(1, int(requests))}
+            "cpu_us_per_request": cpu * 1e6 / int(requests)}
 
 
 class SlowClients:
