@@ -670,6 +670,7 @@ TEST_F(DownloaderTest, ReadingThatPausesIsNoSilence) {
   }
   downloader_->pause(false);
   const auto events = drain();
+  ASSERT_FALSE(events.empty());
   EXPECT_EQ(events.back().kind, Kind::kComplete) << events.back().reason;
 }
 
