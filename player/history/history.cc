@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <new>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -113,6 +114,16 @@ void forget_oldest(Entries& entries, size_t most) {
   }));
 }
 
+// Plays learn at their end, in destructors: null without memory, and the next play starts without.
+template <typename Entries>
+typename Entries::mapped_type* entry_of(Entries& entries, const std::string& name) noexcept {
+  try {
+    return &entries[name];
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+
 bool is_name(const std::string& name) {
   return !name.empty() && name.size() <= PlayHistory::kMaxNameBytes;
 }
@@ -174,19 +185,21 @@ std::optional<RecomputeCost> PlayHistory::find_recompute(const std::string& kind
 void PlayHistory::learn(const std::string& host, const LinkRecord& seen, int64_t now_s) {
   const bool nothing = seen.rate_bytes_per_s.median <= 0 && seen.ttfb_s.median <= 0;
   if (!is_name(host) || nothing) return;
-  auto& entry = hosts_[host];
-  entry.record.rate_bytes_per_s = average(entry.record.rate_bytes_per_s, seen.rate_bytes_per_s);
-  entry.record.ttfb_s = average(entry.record.ttfb_s, seen.ttfb_s);
-  if (seen.rtt_s > 0) entry.record.rtt_s = seen.rtt_s;
-  entry.updated_s = now_s;
+  auto* const entry = entry_of(hosts_, host);
+  if (entry == nullptr) return;
+  entry->record.rate_bytes_per_s = average(entry->record.rate_bytes_per_s, seen.rate_bytes_per_s);
+  entry->record.ttfb_s = average(entry->record.ttfb_s, seen.ttfb_s);
+  if (seen.rtt_s > 0) entry->record.rtt_s = seen.rtt_s;
+  entry->updated_s = now_s;
   forget_oldest(hosts_, kMaxHosts);
 }
 
 void PlayHistory::learn_decode(const std::string& kind, const Spread& seen, int64_t now_s) {
   if (!is_name(kind) || !is_cost(seen.median) || seen.median <= 0) return;
-  auto& entry = decodes_[kind];
-  entry.record = average(entry.record, seen);
-  entry.updated_s = now_s;
+  auto* const entry = entry_of(decodes_, kind);
+  if (entry == nullptr) return;
+  entry->record = average(entry->record, seen);
+  entry->updated_s = now_s;
   forget_oldest(decodes_, kMaxKinds);
 }
 
@@ -197,9 +210,10 @@ void PlayHistory::learn_recompute(const std::string& kind, const RecomputeCost& 
     return;
   }
   const auto known = find_recompute(kind);
-  auto& entry = recomputes_[kind];
-  entry.record = known ? mean_of(*known, seen) : seen;
-  entry.updated_s = now_s;
+  auto* const entry = entry_of(recomputes_, kind);
+  if (entry == nullptr) return;
+  entry->record = known ? mean_of(*known, seen) : seen;
+  entry->updated_s = now_s;
   forget_oldest(recomputes_, kMaxKinds);
 }
 
