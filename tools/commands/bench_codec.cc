@@ -16,7 +16,7 @@ namespace kvcast::tools {
 namespace {
 
 struct CodecBench {
-  FileBench file{"", {128, 256, 1024}, packager::PackParams{}.step};
+  FileBench file{"", {128, 256, 1024}, packager::PackParams{}.step, {}};
   bool synthetic = false;
   bool json = false;
 };
@@ -56,7 +56,7 @@ int run(const CodecBench& bench) {
     rows = std::move(*measured);
   }
   if (bench.synthetic) {
-    const auto measured = synthetic_rows({.runs = bench.file.runs});
+    const auto measured = synthetic_rows({.rounds = bench.file.rounds});
     rows.insert(rows.end(), measured.begin(), measured.end());
   }
   if (bench.json) {
@@ -91,16 +91,18 @@ void add_bench_codec(CLI::App& bench, int& exit_code) {
                    "so that layers compare fairly")
       ->capture_default_str();
   command
-      ->add_option("--runs", params->file.runs,
+      ->add_option("--runs", params->file.rounds.runs,
                    "rounds over all cases; medians and the best are shown")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
+  command->add_option("--only", params->file.rounds.only,
+                      "only rows whose name or implementation contains one of these");
   command->add_flag("--json", params->json, "one JSON object on stdout");
   command->footer(
       "CPU time of one thread, but for rows that name threads. Examples:\n"
       "  kvcast bench codec kv.safetensors --synthetic\n"
       "  kvcast bench codec kv.safetensors --chunk-tokens 128 256 1024\n"
-      "  kvcast bench codec --synthetic");
+      "  kvcast bench codec --synthetic --only 'one plane, encode' 'htscodecs'");
   command->callback([params, input, synthetic, &exit_code] {
     if (input->count() + synthetic->count() == 0) throw CLI::RequiredError("KV or --synthetic");
     exit_code = run(*params);

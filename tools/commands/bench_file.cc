@@ -219,7 +219,7 @@ Result<std::vector<nlohmann::json>> file_rows(const FileBench& bench) {
   add_peers("this cache", symbols_of(*alone), cases);
   add_coding("this cache, four planes", layered, cases);
   add_exact(layered, cases);
-  const auto measured = measure(cases, bench.runs);
+  const auto measured = measure(cases, bench.rounds);
   rows.insert(rows.end(), measured.begin(), measured.end());
   return rows;
 }

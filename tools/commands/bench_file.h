@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "manifests/result.h"
+#include "tools/commands/bench_measure.h"
 
 namespace kvcast::tools {
 
@@ -15,7 +16,7 @@ struct FileBench {
   std::string input;
   std::vector<uint32_t> chunk_tokens;  // speed is measured at the last
   float step = 0;                      // of the finest level
-  int runs = 5;
+  BenchRounds rounds;
 };
 
 manifests::Result<std::vector<nlohmann::json>> file_rows(const FileBench& bench);

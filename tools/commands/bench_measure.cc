@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace kvcast::tools {
 namespace {
@@ -32,12 +33,22 @@ nlohmann::json row(const BenchCase& measured, std::vector<double> seconds) {
           {"best_symbols_per_s", measured.symbols / seconds.front()}};
 }
 
+bool is_wanted(const BenchCase& each, const std::vector<std::string>& only) {
+  const std::string name = each.operation + ", " + each.implementation;
+  return only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& part) {
+           return name.find(part) != std::string::npos;
+         });
+}
+
 }  // namespace
 
-std::vector<nlohmann::json> measure(const std::vector<BenchCase>& cases, int runs) {
+std::vector<nlohmann::json> measure(const std::vector<BenchCase>& all, const BenchRounds& rounds) {
+  std::vector<BenchCase> cases;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(cases),
+               [&](const BenchCase& each) { return is_wanted(each, rounds.only); });
   for (const BenchCase& each : cases) each.work();
   std::vector<Times> times(cases.size());
-  for (int run = 0; run < runs; ++run) {
+  for (int run = 0; run < rounds.runs; ++run) {
     for (size_t i = 0; i < cases.size(); ++i) {
       if (times[i].total > kMostSeconds) continue;
       for (int call = 0; call < kCallsInARow; ++call) {

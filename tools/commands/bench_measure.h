@@ -20,10 +20,17 @@ struct BenchCase {
   bool wall_clock = false;
 };
 
-// A warm-up each, then `runs` rounds of three calls each, one after the other as a chunk's sections
-// are coded; a case that has taken most of a second sits out the rest. Rows
+// How often, and which cases: those whose "operation, implementation" contains one of `only`, or
+// all.
+struct BenchRounds {
+  int runs = 5;
+  std::vector<std::string> only;
+};
+
+// A warm-up each, then rounds of three calls each, one after the other as a chunk's sections are
+// coded; a case that has taken most of a second sits out the rest. Rows
 // {operation, implementation, symbols_per_s, bytes_out_per_s, bits_per_symbol,
 // best_symbols_per_s}.
-std::vector<nlohmann::json> measure(const std::vector<BenchCase>& cases, int runs);
+std::vector<nlohmann::json> measure(const std::vector<BenchCase>& cases, const BenchRounds& rounds);
 
 }  // namespace kvcast::tools

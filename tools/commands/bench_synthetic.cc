@@ -96,13 +96,13 @@ std::vector<nlohmann::json> synthetic_rows(const SyntheticBench& bench) {
     add_ours(what + ", one plane", one, cases);
     add_ours(what + " and three planes", four, cases);
     add_peers(what, bytes_of(one->values), cases);
-    append(measure(cases, bench.runs), rows);
+    append(measure(cases, bench.rounds), rows);
   }
   std::vector<BenchCase> copies;
   add_copies(copies);
-  append(measure(copies, bench.runs), rows);
-  append(transform_rows(bench.runs), rows);
-  append(thread_rows(bench.runs), rows);
+  append(measure(copies, bench.rounds), rows);
+  append(transform_rows(bench.rounds), rows);
+  append(thread_rows(bench.rounds), rows);
   return rows;
 }
 

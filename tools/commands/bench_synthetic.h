@@ -5,10 +5,12 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "tools/commands/bench_measure.h"
+
 namespace kvcast::tools {
 
 struct SyntheticBench {
-  int runs = 5;
+  BenchRounds rounds;
   std::vector<double> bits = {0.5, 1, 1.5, 2.5, 4};  // entropy of the symbols
 };
 

@@ -51,7 +51,7 @@ void run_on(Work& work, size_t threads, Task task) {
 
 }  // namespace
 
-std::vector<nlohmann::json> thread_rows(int runs) {
+std::vector<nlohmann::json> thread_rows(const BenchRounds& rounds) {
   const auto work = std::make_shared<Work>();
   const std::vector<uint16_t> values =
       draw_bf16(geometric_of_entropy(kBits), size_t{kTokens} * kGeometry.channels(Side::kValue));
@@ -78,7 +78,7 @@ std::vector<nlohmann::json> thread_rows(int runs) {
       run_on(*work, threads, [&](Share& share) { share.sections->encode(work->codec); });
     });
   }
-  return measure(cases, runs);
+  return measure(cases, rounds);
 }
 
 }  // namespace kvcast::tools

@@ -4,8 +4,10 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "tools/commands/bench_measure.h"
+
 namespace kvcast::tools {
 
-std::vector<nlohmann::json> thread_rows(int runs);
+std::vector<nlohmann::json> thread_rows(const BenchRounds& rounds);
 
 }  // namespace kvcast::tools

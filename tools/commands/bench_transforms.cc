@@ -77,7 +77,7 @@ std::vector<BenchSections::Section> planes_of(const std::vector<double>& distrib
 
 }  // namespace
 
-std::vector<nlohmann::json> transform_rows(int runs) {
+std::vector<nlohmann::json> transform_rows(const BenchRounds& rounds) {
   const std::vector<double> distribution = on_finer_scale(kBits, 8);
   const auto planes = planes_of(distribution);
   std::vector<BenchCase> cases;
@@ -100,7 +100,7 @@ std::vector<nlohmann::json> transform_rows(int runs) {
                        bits, [=] { work->sections.encode(*codec); }});
     }
   }
-  return measure(cases, runs);
+  return measure(cases, rounds);
 }
 
 }  // namespace kvcast::tools

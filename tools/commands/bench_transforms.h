@@ -5,8 +5,10 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "tools/commands/bench_measure.h"
+
 namespace kvcast::tools {
 
-std::vector<nlohmann::json> transform_rows(int runs);
+std::vector<nlohmann::json> transform_rows(const BenchRounds& rounds);
 
 }  // namespace kvcast::tools
