@@ -1,9 +1,8 @@
 // kvcast-origin: the server alone, for deployment.
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <exception>
-#include <new>
 
+#include "origin/program.h"
 #include "origin/serve_command.h"
 
 namespace {
@@ -40,12 +39,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::bad_alloc&) {
-    std::fputs("kvcast-origin: out of memory\n", stderr);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "kvcast-origin: %s\n", error.what());
-  }
-  return 3;
+  return kvcast::origin::run_program("kvcast-origin", run, argc, argv);
 }

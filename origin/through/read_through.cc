@@ -139,16 +139,27 @@ void ReadThrough::fetch(const std::string& path, Done done) {
     if (stopping_) return;
     const auto absent = absent_until_s_.find(path);
     const bool is_absent = absent != absent_until_s_.end() && now_s() < absent->second;
-    if (!is_absent) {
-      const auto [fetch, is_new] = fetches_.try_emplace(path);
-      if (done) fetch->second.waiting.push_back(std::move(done));
-      if (!is_new) return;
-      queue_.push_back(path);
-      wakes_.notify_one();
-      return;
-    }
+    if (!is_absent) return join(path, std::move(done));
   }
   if (done) done(Outcome::kAbsent);
+}
+
+// Without memory for it, all is as it was: nothing is under way that no thread would end.
+void ReadThrough::join(const std::string& path, Done done) {
+  if (const auto known = fetches_.find(path); known != fetches_.end()) {
+    if (done) known->second.waiting.push_back(std::move(done));
+    return;
+  }
+  Fetch fetch;
+  if (done) fetch.waiting.push_back(std::move(done));
+  queue_.push_back(path);
+  try {
+    fetches_.emplace(path, std::move(fetch));
+  } catch (const std::bad_alloc&) {
+    queue_.pop_back();
+    throw;
+  }
+  wakes_.notify_one();
 }
 
 void ReadThrough::work() {
@@ -166,29 +177,54 @@ void ReadThrough::work() {
     {
       const std::lock_guard lock(mutex_);
       waiting = std::move(fetches_.extract(path).mapped().waiting);
-      if (absent_until_s_.size() >= kMaxAbsentNames) absent_until_s_.clear();
-      absent_until_s_.erase(path);
-      if (outcome == Outcome::kAbsent) absent_until_s_[path] = now_s() + params_.absent_s;
+      remember(path, outcome);
     }
-    for (const Done& done : waiting) done(outcome);
+    for (const Done& done : waiting) wake(done, outcome);
   }
 }
 
-ReadThrough::Outcome ReadThrough::run(const std::string& path) {
-  std::string trouble;
+// Without memory for it the store is asked once more.
+void ReadThrough::remember(const std::string& path, Outcome outcome) noexcept {
+  if (absent_until_s_.size() >= kMaxAbsentNames) absent_until_s_.clear();
+  absent_until_s_.erase(path);
+  if (outcome != Outcome::kAbsent) return;
+  try {
+    absent_until_s_[path] = now_s() + params_.absent_s;
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+// Who cannot be woken for lack of memory finds out when it looks next.
+void ReadThrough::wake(const Done& done, Outcome outcome) noexcept {
+  try {
+    done(outcome);
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+ReadThrough::Outcome ReadThrough::run(const std::string& path) noexcept {
   try {
     Result<Outcome> outcome = run_once(path);
     if (outcome.ok()) return *outcome;
-    trouble = outcome.error().message;
+    fail(path, "", outcome.error().message);
   } catch (const std::exception& error) {  // out of memory: costs this fetch only
-    trouble = path + ": " + error.what();
+    fail(path, path, error.what());
   }
+  return Outcome::kFailed;
+}
+
+void ReadThrough::fail(const std::string& path, std::string_view where,
+                       std::string_view cause) noexcept {
   counts_.failed_fetches++;
   // What is there counts as stale, not as too old, so that not every client waits for a store that
   // is gone.
   if (const auto entry = index_.find(path)) entry->checked_s = now_s() - params_.fresh_s - 1;
-  tell(trouble);
-  return Outcome::kFailed;
+  try {
+    std::string line(where);
+    if (!line.empty()) line += ": ";
+    tell(line.append(cause));
+  } catch (const std::bad_alloc&) {  // the count tells
+  }
 }
 
 Result<ReadThrough::Outcome> ReadThrough::run_once(const std::string& path) {

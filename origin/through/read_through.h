@@ -19,6 +19,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -79,8 +80,12 @@ class ReadThrough {
   ReadThrough(std::shared_ptr<manifests::Store> store, ReadThroughParams params, int lock);
 
   manifests::Status take_over();
+  void join(const std::string& path, Done done);  // under the mutex
   void work();
-  Outcome run(const std::string& path);
+  Outcome run(const std::string& path) noexcept;
+  void fail(const std::string& path, std::string_view where, std::string_view cause) noexcept;
+  void remember(const std::string& path, Outcome outcome) noexcept;  // under the mutex
+  static void wake(const Done& done, Outcome outcome) noexcept;
   manifests::Result<Outcome> run_once(const std::string& path);
   manifests::Status place(const std::string& path, manifests::StagedFile file, uint64_t bytes,
                           std::string tag);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Fault injection over the real programs: the n-th call of a kind fails, for n = 1, 2, ... until a run has no n-th call.
 
-    tests/faults/fault_test.py KVCAST SHIM pack|serve|play|recompute [CALL...]
+    tests/faults/fault_test.py KVCAST SHIM pack|serve|through|play|recompute [CALL...]
 
 Whatever fails: the exit code is a documented one and the error names the cause; nothing torn is left, nothing that names
 what is not there, no temporary; and the next run, with nothing failing, ends as if nothing had happened.
@@ -16,7 +16,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from programs import FULL, Programs, Server, get, read_tensors, temporaries, tree, unsound, write_kv_file  # noqa: E402
+from programs import FULL, Programs, Server, get, read_tensors, temporaries, tree, unsound, unsound_objects, write_kv_file  # noqa: E402
 
 SHORT = "short"
 FILES = [("open", errno.EMFILE), ("open", errno.ENOSPC), ("read", errno.EIO), ("read", errno.EINTR), ("read", SHORT),
@@ -122,11 +122,12 @@ class Pack(Campaign):
 
 
 class Serve(Campaign):
+    strange = range(400, 500)       # statuses that nothing excuses for what is there
     calls = [("open", errno.EMFILE), ("open", errno.EIO), ("stat", errno.EIO), ("accept", errno.EMFILE),
              ("accept", errno.ECONNABORTED), ("send", errno.EIO)] + SOCKETS + MEMORY
 
     def at(self, point, action):
-        server = Server(self.programs, self.store, below=[self.store], fault=point)
+        server = self.start(point)
         if server.port is None:
             _, errors = server.process.communicate()
             if server.process.returncode == 0 or not self.judge_exit(point, action, server.process.returncode, errors):
@@ -149,7 +150,7 @@ class Serve(Campaign):
                 continue
             if status < 400 and body != good:
                 self.fail(point, f"a wrong body with status {status}")
-            if 400 <= status < 500:
+            if status in self.strange:
                 self.fail(point, f"status {status} for what is there")
         for attempt in range(3):     # the fault may strike once more here
             try:
@@ -159,8 +160,37 @@ class Serve(Campaign):
                 continue
         self.fail(point, "the server does not answer any more")
 
+    def start(self, point):
+        return Server(self.programs, self.store, below=[self.store], fault=point)
+
     def finish(self):
         pass
+
+
+class Through(Serve):
+    """A cache, empty each time, of an origin in which nothing fails."""
+    calls = [("open", errno.EMFILE), ("open", errno.ENOSPC), ("write", errno.ENOSPC), ("sync", errno.EIO), ("rename", errno.ENOSPC),
+             ("mkdir", errno.ENOSPC), ("stat", errno.EIO)] + SOCKETS + MEMORY
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.behind = Server(self.programs, self.store)
+        self.cache = os.path.join(self.work, "through")
+
+    def start(self, point):
+        shutil.rmtree(self.cache, ignore_errors=True)
+        return Server(self.programs, self.behind.url, "--cache", self.cache, "--fetch-threads", "2", "--fetch-wait-ms", "5000",
+                      below=[self.cache], fault=point)
+
+    def at(self, point, action):
+        struck = super().at(point, action)
+        if os.path.exists(self.cache) and unsound_objects(tree(self.cache)):
+            self.fail(point, unsound_objects(tree(self.cache)))
+        return struck
+
+    def finish(self):
+        code, errors = self.behind.stop()
+        assert code == 0, errors
 
 
 class Play(Campaign):
@@ -245,7 +275,7 @@ def main():
     kvcast, shim, name, *only = sys.argv[1:]
     work = tempfile.mkdtemp(prefix="kvcast-faults-")
     try:
-        campaign = {"pack": Pack, "serve": Serve, "play": Play, "recompute": Recompute}[name](kvcast, shim, work)
+        campaign = {"pack": Pack, "serve": Serve, "through": Through, "play": Play, "recompute": Recompute}[name](kvcast, shim, work)
         campaign.sweep(only)
         campaign.finish()
     finally:

@@ -149,18 +149,27 @@ def presentations(files):
     return sorted(path for path in files if path.split("/")[2:3] == ["m"] and not os.path.basename(path).startswith("."))
 
 
+def unsound_objects(files):
+    """Of a cache, which holds objects without what names them: None, or the first that is torn."""
+    for path, content in files.items():
+        name = os.path.basename(path)
+        if path.split("/")[2:3] == ["o"] and not name.startswith(".") and hashlib.sha256(content).hexdigest() + ".kvo" != name:
+            return f"{path}: a torn object"
+    return None
+
+
 def unsound(files):
     """What must never be seen in a store, complete run or not: None, or the first of it. `files` is a tree()."""
     def torn(tenant, ref):
         path = f"t/{tenant}/o/{ref['digest'][:2]}/{ref['digest']}.kvo"
         return path not in files or len(files[path]) != ref["bytes"]
+    if unsound_objects(files):
+        return unsound_objects(files)
     for path, content in files.items():
         name = os.path.basename(path)
         if name.startswith("."):
             continue
         _, tenant, kind = path.split("/")[:3]
-        if kind == "o" and hashlib.sha256(content).hexdigest() + ".kvo" != name:
-            return f"{path}: a torn object"
         if kind == "k":
             try:
                 entry = json.loads(content)

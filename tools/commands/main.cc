@@ -1,10 +1,8 @@
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
-#include <exception>
-#include <new>
 #include <system_error>
 
+#include "origin/program.h"
 #include "tools/commands/command.h"
 #include "tools/commands/gc.h"
 #include "tools/commands/implementation_option.h"
@@ -55,34 +53,13 @@ int flush(int exit_code) {
   return 3;
 }
 
-constexpr char kNoMemory[] = "kvcast: out of memory\n";
-
-// JSON values and options of the libraries allocate where they must not throw (nlohmann::json 3.11
-// in its destructor, CLI11 2.3 in a comparison). Such an end leaves on the disk what a kill would:
-// nothing torn.
-[[noreturn]] void end_without_memory() {
-  try {
-    if (std::current_exception()) std::rethrow_exception(std::current_exception());
-  } catch (const std::bad_alloc&) {
-    std::fputs(kNoMemory, stderr);
-    std::_Exit(3);
-  } catch (...) {
-    std::fputs("kvcast: ended by an exception that nothing caught\n", stderr);
-  }
-  std::abort();
+int run_to_the_end(int argc, char** argv) {
+  return flush(run(argc, argv));
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::set_terminate(end_without_memory);
   kvcast::tools::unblock_stop_signals();
-  try {
-    return flush(run(argc, argv));
-  } catch (const std::bad_alloc&) {
-    std::fputs(kNoMemory, stderr);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "kvcast: %s\n", error.what());
-  }
-  return 3;
+  return kvcast::origin::run_program("kvcast", run_to_the_end, argc, argv);
 }
