@@ -59,8 +59,7 @@ TEST(ProgramDeathTest, TellsWhatWasThrown) {
 }
 
 TEST(ProgramDeathTest, TellsOfALackOfMemoryWhereNothingMayBeThrown) {
-  EXPECT_EXIT(end_by(lack_memory_in_a_thread), ::testing::ExitedWithCode(3),
-              "prog: out of memory");
+  EXPECT_EXIT(end_by(lack_memory_in_a_thread), ::testing::ExitedWithCode(3), "prog: out of memory");
   EXPECT_EXIT(end_by(fail_in_a_destructor), ::testing::ExitedWithCode(3), "prog: out of memory");
 }
 

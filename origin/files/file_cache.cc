@@ -8,6 +8,23 @@
 #include "origin/http/gzip.h"
 
 namespace kvcast::origin {
+namespace {
+
+// Less if the file has become shorter.
+std::string read_whole(const CachedFile& file) {
+  std::string text(file.facts.bytes, '\0');
+  size_t have = 0;
+  while (have < text.size()) {
+    const ssize_t got = ::pread(file.descriptor.get(), text.data() + have, text.size() - have,
+                                static_cast<off_t>(have));
+    if (got <= 0) break;
+    have += static_cast<size_t>(got);
+  }
+  text.resize(have);
+  return text;
+}
+
+}  // namespace
 
 FileCache::Found FileCache::open(const std::string& path, Clock::time_point now) {
   if (const auto known = by_path_.find(path); known != by_path_.end()) {
@@ -49,17 +66,16 @@ FileCache::Found FileCache::open_new(const std::string& path, Clock::time_point 
   return {0, std::move(file)};
 }
 
+bool FileCache::provide_content(CachedFile& file) {
+  if (file.facts.bytes > kMaxKeptBytes) return false;
+  if (file.content.empty()) file.content = read_whole(file);
+  return file.content.size() == file.facts.bytes;
+}
+
 bool FileCache::provide_gzip(CachedFile& file) {
   if (!file.gzip_was_tried && is_worth_compressing(file.facts)) {
-    std::string text(file.facts.bytes, '\0');
-    size_t have = 0;
-    while (have < text.size()) {
-      const ssize_t got = ::pread(file.descriptor.get(), text.data() + have, text.size() - have,
-                                  static_cast<off_t>(have));
-      if (got <= 0) break;
-      have += static_cast<size_t>(got);
-    }
-    if (have == text.size()) {
+    const std::string text = read_whole(file);
+    if (text.size() == file.facts.bytes) {
       file.gzip = gzip(text);
       file.gzip_facts = describe_gzip(file.facts, file.gzip.size());
     }

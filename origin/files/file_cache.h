@@ -27,11 +27,15 @@ struct CachedFile {
   Descriptor descriptor;
   FileInfo info;
   FileFacts facts;
+  std::string content;  // of a small one, once it was asked for whole or in part
   bool gzip_was_tried = false;
   std::string gzip;  // empty: not to be had
   FileFacts gzip_facts;
   std::shared_ptr<CacheEntry> cache_entry;  // of a read-through cache, once it was asked for
 };
+
+// Files up to this size are kept in memory once they were asked for.
+inline constexpr uint64_t kMaxKeptBytes = 16384;
 
 struct FileCacheParams {
   size_t max_files = 512;  // 0: none is kept
@@ -52,6 +56,9 @@ class FileCache {
 
   // The file stays open as long as the answer is held, whatever the cache does.
   Found open(const std::string& path, Clock::time_point now);
+  // Fills in the content, once. False if the file is larger than kMaxKeptBytes, or has become
+  // shorter than it was.
+  static bool provide_content(CachedFile& file);
   // Fills in the gzip form, once. False if the file has none.
   static bool provide_gzip(CachedFile& file);
   void sweep(Clock::time_point now);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "manifests/layout.h"
 
@@ -26,12 +27,12 @@ std::string_view bearer_token(std::string_view authorization) {
 
 }  // namespace
 
-Admission admit(const Target& target, std::string_view authorization, const AccessRules& rules,
+Admission admit(Target target, std::string_view authorization, const AccessRules& rules,
                 int64_t now_s, char right) {
   Admission admission;
   if (rules.keys == nullptr) {
-    admission.path = target.path;
     if (target.is_folder || target.path.empty()) admission.error_status = 404;
+    admission.path = std::move(target.path);
     return admission;
   }
   std::string_view path = target.path, token;

@@ -28,7 +28,7 @@ struct Admission {
 
 // `authorization` is the request's field. `target` has been parsed without error. `right`: 'r', or
 // 'w', which open tenants too give to holders of a token only.
-Admission admit(const Target& target, std::string_view authorization, const AccessRules& rules,
+Admission admit(Target target, std::string_view authorization, const AccessRules& rules,
                 int64_t now_s, char right = 'r');
 
 }  // namespace kvcast::origin

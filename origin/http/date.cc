@@ -139,6 +139,7 @@ std::string format_http_date(int64_t unix_s) {
 }
 
 std::optional<int64_t> parse_http_date(std::string_view text) {
+  if (text.empty()) return {};
   Fields fields;
   if (!scan_imf(text, fields) && !scan_rfc850(text, fields) && !scan_asctime(text, fields))
     return {};

@@ -63,7 +63,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!std::holds_alternative<FileRoute>(planned)) return 0;
   FileInfo info;
   info.bytes = 1000;
-  const ResponsePlan plan = plan_file(request, describe_file(target.path, info), 0);
+  const FileFacts facts = describe_file(target.path, info);
+  const ResponsePlan plan = plan_file(request, facts, 0);
   expect(plan.status >= 200 && plan.status < 600, "an answer has a status");
   const uint64_t first = plan.body_first.value_or(0);
   expect(!plan.body_first || (first <= info.bytes && plan.body_bytes <= info.bytes - first),

@@ -3,6 +3,8 @@
 #include <array>
 #include <charconv>
 
+#include "origin/http/thousandths.h"
+
 namespace kvcast::origin {
 namespace {
 
@@ -12,16 +14,15 @@ void append_number(std::string& to, uint64_t number) {
   to.append(digits.data(), end);
 }
 
+// `name` with its colon and blank.
 void append_field(std::string& to, std::string_view name, std::string_view value) {
   to += name;
-  to += ": ";
   to += value;
   to += "\r\n";
 }
 
 void append_field(std::string& to, std::string_view name, uint64_t value) {
   to += name;
-  to += ": ";
   append_number(to, value);
   to += "\r\n";
 }
@@ -61,11 +62,7 @@ std::string_view cache_status(CacheUse use) {
 
 void append_server_timing(double elapsed_ms, std::string& to) {
   to += "Server-Timing: origin;dur=";
-  std::array<char, 32> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), elapsed_ms,
-                                 std::chars_format::fixed, 3)
-                       .ptr;
-  to.append(digits.data(), end);
+  append_thousandths(elapsed_ms, to);
   to += "\r\n";
 }
 
@@ -86,13 +83,20 @@ void append_cmsd(const LinkEstimate& link, std::string& to) {
 }
 
 void append_preflight(std::string_view methods, std::string& to) {
-  append_field(to, "Access-Control-Allow-Methods", methods);
-  append_field(to, "Access-Control-Allow-Headers",
+  append_field(to, "Access-Control-Allow-Methods: ", methods);
+  append_field(to, "Access-Control-Allow-Headers: ",
                "Range, If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since, If-Range, "
                "Cache-Control, Authorization, Content-Type, Content-Range, "
                "CMCD-Request, CMCD-Object, CMCD-Session, CMCD-Status");
-  append_field(to, "Access-Control-Max-Age", "86400");
+  append_field(to, "Access-Control-Max-Age: ", "86400");
 }
+
+// Any page may read, and see what its player needs.
+constexpr std::string_view kCrossOrigin =
+    "Access-Control-Allow-Origin: *\r\n"
+    "Access-Control-Expose-Headers: ETag, Content-Range, Content-Length, Content-Encoding, "
+    "Accept-Ranges, Age, Date, Retry-After, Upload-Offset, Cache-Status, Server-Timing, "
+    "CMSD-Dynamic, CMSD-Static\r\n";
 
 // 204 and 304 describe no content of their own (RFC 9110 §8.6).
 bool has_content_length(int status) {
@@ -177,36 +181,29 @@ void append_head(const ResponsePlan& plan, const HeadContext& context, std::stri
   append_number(to, static_cast<uint64_t>(plan.status));
   to += ' ';
   to += reason_phrase(plan.status);
-  to += "\r\n";
-  append_field(to, "Server", "kvcast");
-  append_field(to, "Date", context.date);
+  append_field(to, "\r\nServer: kvcast\r\nDate: ", context.date);
   if (!context.keep_alive) {
-    append_field(to, "Connection", "close");
+    to += "Connection: close\r\n";
   } else if (!context.http11) {
-    append_field(to, "Connection", "keep-alive");
+    to += "Connection: keep-alive\r\n";
   }
-  if (!plan.content_type.empty()) append_field(to, "Content-Type", plan.content_type);
-  if (!plan.content_encoding.empty()) append_field(to, "Content-Encoding", plan.content_encoding);
-  if (plan.varies_by_encoding) append_field(to, "Vary", "Accept-Encoding");
-  if (has_content_length(plan.status)) append_field(to, "Content-Length", plan.body_bytes);
+  if (!plan.content_type.empty()) append_field(to, "Content-Type: ", plan.content_type);
+  if (!plan.content_encoding.empty()) append_field(to, "Content-Encoding: ", plan.content_encoding);
+  if (plan.varies_by_encoding) to += "Vary: Accept-Encoding\r\n";
+  if (has_content_length(plan.status)) append_field(to, "Content-Length: ", plan.body_bytes);
   if (plan.range_of_bytes) append_content_range(plan, to);
-  if (plan.accepts_ranges) append_field(to, "Accept-Ranges", "bytes");
-  if (!plan.entity_tag.empty()) append_field(to, "ETag", plan.entity_tag);
-  if (plan.last_modified_s) append_field(to, "Last-Modified", plan.last_modified);
-  append_field(to, "Cache-Control", plan.cache_control);
-  append_field(to, "X-Content-Type-Options", "nosniff");
-  if (plan.retry_after_s) append_field(to, "Retry-After", *plan.retry_after_s);
-  if (plan.status == 401) append_field(to, "WWW-Authenticate", "Bearer realm=\"kvcast\"");
-  if (plan.lists_methods) append_field(to, "Allow", plan.methods);
-  if (plan.upload_offset) append_field(to, "Upload-Offset", *plan.upload_offset);
-  append_field(to, "Access-Control-Allow-Origin", "*");
-  append_field(
-      to, "Access-Control-Expose-Headers",
-      "ETag, Content-Range, Content-Length, Content-Encoding, Accept-Ranges, Age, Date, "
-      "Retry-After, Upload-Offset, Cache-Status, Server-Timing, CMSD-Dynamic, CMSD-Static");
+  if (plan.accepts_ranges) to += "Accept-Ranges: bytes\r\n";
+  if (!plan.entity_tag.empty()) append_field(to, "ETag: ", plan.entity_tag);
+  if (plan.last_modified_s) append_field(to, "Last-Modified: ", plan.last_modified);
+  append_field(to, "Cache-Control: ", plan.cache_control);
+  to += "X-Content-Type-Options: nosniff\r\n";
+  if (plan.retry_after_s) append_field(to, "Retry-After: ", *plan.retry_after_s);
+  if (plan.status == 401) to += "WWW-Authenticate: Bearer realm=\"kvcast\"\r\n";
+  if (plan.lists_methods) append_field(to, "Allow: ", plan.methods);
+  if (plan.upload_offset) append_field(to, "Upload-Offset: ", *plan.upload_offset);
+  to += kCrossOrigin;
   if (plan.is_of_file) {
-    append_field(to, "Timing-Allow-Origin", "*");
-    append_field(to, "Cache-Status", cache_status(plan.cache_use));
+    append_field(to, "Timing-Allow-Origin: *\r\nCache-Status: ", cache_status(plan.cache_use));
     append_server_timing(context.elapsed_ms, to);
     append_cmsd(context.link, to);
   }

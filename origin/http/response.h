@@ -22,12 +22,12 @@ struct ResponsePlan {
   std::string_view text;    // static storage
   bool is_of_file = false;  // says where it comes from, and what it took
   CacheUse cache_use = CacheUse::kNone;
-  bool send_body = true;    // false: HEAD, 304
+  bool send_body = true;  // false: HEAD, 304
   bool accepts_ranges = false;
   std::optional<uint64_t> range_of_bytes;  // 206, 416: the whole file's size, for Content-Range
-  std::string entity_tag;                  // empty: none
+  std::string_view entity_tag;             // the file's; empty: none
   std::optional<int64_t> last_modified_s;  // since 1970
-  std::string last_modified;               // the same as an HTTP date
+  std::string_view last_modified;          // the same as an HTTP date
   std::string_view cache_control = "no-store";
   bool lists_methods = false;                       // Allow, and for OPTIONS what CORS asks
   std::string_view methods = "GET, HEAD, OPTIONS";  // static storage

@@ -29,7 +29,7 @@ bool has_unwanted_body(const Request& request, const RoutePolicy& policy) {
 
 // The status that conditions ask for, or 200.
 int precondition_status(const Request& request, const ResponsePlan& plan) {
-  const std::string& tag = plan.entity_tag;
+  const std::string_view tag = plan.entity_tag;
   if (!request.if_match.empty()) {
     if (!any_tag_matches_strongly(request.if_match, tag)) return 412;
   } else if (const auto date = parse_http_date(request.if_unmodified_since)) {
@@ -166,7 +166,7 @@ Route route(const Request& request, const RoutePolicy& policy, const AccessRules
     return plan_refusal(request, 413);
   }
   if (request.method == Method::kOptions) return plan_preflight(request, policy);
-  const Target target = parse_target(request.target);
+  Target target = parse_target(request.target);
   if (target.error_status != 0) return plan_refusal(request, target.error_status);
   for (const auto& [path, service] : kServices) {
     if (target.path != path || target.is_folder || changes || looks_up) continue;
@@ -174,7 +174,8 @@ Route route(const Request& request, const RoutePolicy& policy, const AccessRules
     if (is_guarded) logged.path = '/' + target.path;
     return service;
   }
-  Admission admission = admit(target, request.authorization, access, now_s, changes ? 'w' : 'r');
+  Admission admission =
+      admit(std::move(target), request.authorization, access, now_s, changes ? 'w' : 'r');
   if (is_guarded) logged = {'/' + admission.path, admission.key_id};
   if (admission.error_status != 0) return plan_refusal(request, admission.error_status);
   if (changes) return route_change(request, policy, admission);

@@ -63,7 +63,7 @@ int change_precondition_status(const Request& request, std::string_view entity_t
 
 // For a file that exists. Preconditions in the order of RFC 9110 §13.2.2: If-Match,
 // If-Unmodified-Since, If-None-Match, If-Modified-Since, then Range under If-Range. Range counts
-// for GET only.
+// for GET only. The plan views into `file`.
 ResponsePlan plan_file(const Request& request, const FileFacts& file, int64_t now_s,
                        bool is_private = false);
 

@@ -21,8 +21,11 @@ Request get(const std::string& target = "/a.json") {
   return request;
 }
 
+// The plan is good until the next call.
 ResponsePlan plan(const Request& request, const FileInfo& info = kInfo) {
-  return plan_file(request, describe_file("a.json", info), kNow);
+  static FileFacts facts;
+  facts = describe_file("a.json", info);
+  return plan_file(request, facts, kNow);
 }
 
 Route routed(const Request& request, const RoutePolicy& policy) {

@@ -5,14 +5,29 @@
 #include <charconv>
 #include <chrono>
 
+#include "origin/http/thousandths.h"
+
 namespace kvcast::origin {
 namespace {
 
 bool is_plain(char c) {
-  return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+  return (c >= 0x20) & (c < 0x7f) & (c != '"') & (c != '\\');
+}
+
+// Without branches, so that it takes many bytes at a time.
+bool is_all_plain(std::string_view text) {
+  unsigned odd = 0;
+  for (const char c : text) odd |= static_cast<unsigned>(!is_plain(c));
+  return odd == 0;
 }
 
 void append_string(std::string_view text, std::string& to) {
+  if (is_all_plain(text)) {
+    to += '"';
+    to += text;
+    to += '"';
+    return;
+  }
   constexpr std::string_view kHex = "0123456789abcdef";
   to += '"';
   while (!text.empty()) {
@@ -46,20 +61,23 @@ void append_text(std::string_view key, std::string_view value, std::string& to) 
   append_string(value, to);
 }
 
-template <typename Number, typename... Format>
-void append_number(std::string_view key, Number number, std::string& to, Format... format) {
+void append_number(std::string_view key, uint64_t number, std::string& to) {
   append_key(key, to);
-  std::array<char, 64> digits;
-  const auto end =
-      std::to_chars(digits.data(), digits.data() + digits.size(), number, format...).ptr;
+  std::array<char, 20> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
   to.append(digits.data(), end);
 }
 
-void append_digits(unsigned number, size_t width, std::string& to) {
-  to.append(width, '0');
-  for (auto digit = to.rbegin(); number > 0; ++digit, number /= 10) {
-    *digit = static_cast<char>('0' + number % 10);
-  }
+void append_ms(std::string_view key, double ms, std::string& to) {
+  append_key(key, to);
+  append_thousandths(ms, to);
+}
+
+// The last `width` digits of `number`, to where `at` points, which moves behind them and `after`.
+void put_digits(unsigned number, size_t width, char after, char*& at) {
+  for (size_t i = width; i > 0; --i, number /= 10) at[i - 1] = static_cast<char>('0' + number % 10);
+  at += width;
+  *at++ = after;
 }
 
 void append_time(int64_t unix_ms, std::string& to) {
@@ -68,23 +86,18 @@ void append_time(int64_t unix_ms, std::string& to) {
   const sys_days midnight = floor<days>(time);
   const year_month_day date{midnight};
   const auto ms = static_cast<unsigned>((time - midnight).count());
-  const struct {
-    unsigned number;
-    size_t width;
-    char after;
-  } parts[] = {{static_cast<unsigned>(static_cast<int>(date.year())), 4, '-'},
-               {static_cast<unsigned>(date.month()), 2, '-'},
-               {static_cast<unsigned>(date.day()), 2, 'T'},
-               {ms / 3'600'000, 2, ':'},
-               {ms / 60'000 % 60, 2, ':'},
-               {ms / 1000 % 60, 2, '.'},
-               {ms % 1000, 3, 'Z'}};
-  to += '"';
-  for (const auto& part : parts) {
-    append_digits(part.number, part.width, to);
-    to += part.after;
-  }
-  to += '"';
+  std::array<char, sizeof "\"2026-11-21T01:02:03.004Z\"" - 1> text;
+  char* at = text.data();
+  *at++ = '"';
+  put_digits(static_cast<unsigned>(static_cast<int>(date.year())), 4, '-', at);
+  put_digits(static_cast<unsigned>(date.month()), 2, '-', at);
+  put_digits(static_cast<unsigned>(date.day()), 2, 'T', at);
+  put_digits(ms / 3'600'000, 2, ':', at);
+  put_digits(ms / 60'000 % 60, 2, ':', at);
+  put_digits(ms / 1000 % 60, 2, '.', at);
+  put_digits(ms % 1000, 3, 'Z', at);
+  *at = '"';
+  to.append(text.data(), text.size());
 }
 
 }  // namespace
@@ -95,12 +108,12 @@ void append_access_line(const AccessRecord& record, std::string& to) {
   append_text("peer", record.peer, to);
   append_text("method", record.method, to);
   append_text("path", record.path, to);
-  append_number("status", record.status, to);
+  append_number("status", static_cast<uint64_t>(record.status), to);
   append_number("bytes", record.bytes, to);
   if (!record.complete) to += ",\"complete\":false";
   if (!record.range.empty()) append_text("range", record.range, to);
-  append_number("duration_ms", record.duration_ms, to, std::chars_format::fixed, 3);
-  append_number("ttfb_ms", record.ttfb_ms, to, std::chars_format::fixed, 3);
+  append_ms("duration_ms", record.duration_ms, to);
+  append_ms("ttfb_ms", record.ttfb_ms, to);
   if (!record.user_agent.empty()) append_text("user_agent", record.user_agent, to);
   if (!record.cmcd.empty()) append_text("cmcd", record.cmcd, to);
   if (!record.key_id.empty()) append_text("key", record.key_id, to);

@@ -74,6 +74,10 @@ void Connection::abort() {
 asio::awaitable<size_t> Connection::read_some(std::span<char> to) {
   if (is_over()) co_return 0;
   if (tls_) {
+    if (!tls_->has_input()) {  // asking OpenSSL in vain costs more than the wait itself
+      const bool is_ready = co_await wait_until(tcp::socket::wait_read);
+      if (!is_ready) co_return 0;
+    }
     while (true) {
       const ssize_t got = tls_->read(to);
       if (got >= 0 || errno != EAGAIN) co_return static_cast<size_t>(std::max<ssize_t>(got, 0));
@@ -87,9 +91,12 @@ asio::awaitable<size_t> Connection::read_some(std::span<char> to) {
 }
 
 asio::awaitable<bool> Connection::wait_for_socket() {
+  return wait_until(!tls_ || tls_->waits_to_write() ? tcp::socket::wait_write
+                                                    : tcp::socket::wait_read);
+}
+
+asio::awaitable<bool> Connection::wait_until(tcp::socket::wait_type what) {
   if (is_over()) co_return false;
-  const auto what =
-      !tls_ || tls_->waits_to_write() ? tcp::socket::wait_write : tcp::socket::wait_read;
   const auto [error] = co_await socket_.async_wait(what, kNoThrow);
   co_return !error && !is_over();
 }

@@ -70,7 +70,8 @@ class Connection {
  private:
   template <typename Attempt>
   asio::awaitable<bool> send_by(uint64_t bytes, Attempt attempt);
-  asio::awaitable<bool> wait_for_socket();
+  asio::awaitable<bool> wait_for_socket();  // until what was just tried may go on
+  asio::awaitable<bool> wait_until(tcp::socket::wait_type what);
   asio::awaitable<size_t> next_grant(size_t wanted);
   asio::awaitable<void> sleep_until(Clock::time_point when);
   bool is_over() const { return expired_ || aborted_; }

@@ -51,6 +51,7 @@ void Session::begin_drain() {
 
 asio::awaitable<void> Session::serve() {
   bool more = co_await secure();
+  idle_since_ = Clock::now();
   while (more) more = co_await serve_one();
   co_await connection_.linger();
 }
@@ -84,7 +85,8 @@ asio::awaitable<bool> Session::serve_one() {
   ++served_;
   bool keep_alive = false;
   Answer reply;
-  logged_ = {};
+  logged_.path.clear();
+  logged_.key_id.clear();
   if (head == Head::kRefused) {
     if (!shared_.token_keys.get()) logged_.path = request_.target;
     reply.plan = plan_refusal(request_, refusal_status_);
@@ -101,7 +103,7 @@ asio::awaitable<bool> Session::serve_one() {
       reply = co_await look_up(*lookup, keep_alive);
     } else {
       keep_alive = keep_alive && !leaves_body_unread(request_, shared_.policy);
-      if (keep_alive) keep_alive = co_await discard_body();
+      if (keep_alive && request_.body_bytes > 0) keep_alive = co_await discard_body();
       reply = answer(std::move(chosen));
       if (reply.fetch_first) reply = co_await answer_after_fetch(std::move(*reply.fetch_first));
     }
@@ -117,7 +119,7 @@ asio::awaitable<Session::Head> Session::read_head() {
   if (buffered_bytes_ == 0 && buffer_.size() > kIdleBufferBytes) {
     std::vector<char>(kIdleBufferBytes).swap(buffer_);
   }
-  connection_.set_deadline(Clock::now() + milliseconds(shared_.limits.idle_timeout_ms));
+  connection_.set_deadline(idle_since_ + milliseconds(shared_.limits.idle_timeout_ms));
   if (shared_.draining) begin_drain();
   while (true) {
     if (waiting_) skip_empty_lines();
@@ -183,13 +185,13 @@ asio::awaitable<bool> Session::send(const Answer& reply, bool keep_alive) {
   const ResponsePlan& plan = reply.plan;
   const uint64_t allowed_ms =
       plan.send_body ? plan.body_bytes / shared_.limits.min_rate_bytes_per_s * 1000 : 0;
-  connection_.set_deadline(Clock::now() + milliseconds(shared_.limits.response_grace_ms) +
+  const Clock::time_point now = Clock::now();
+  connection_.set_deadline(now + milliseconds(shared_.limits.response_grace_ms) +
                            milliseconds(allowed_ms));
   connection_.begin_response(reply.paced);
   std::string& out = local_.out;
   out.clear();
-  HeadContext context{request_.http11, keep_alive, local_.dates.now(),
-                      ms_between(started_, Clock::now())};
+  HeadContext context{request_.http11, keep_alive, local_.dates.now(), ms_between(started_, now)};
   if (plan.body_bytes >= kMinEstimatedBytes || !request_.cmcd.empty()) {
     context.link = connection_.link_estimate();
   }
@@ -200,6 +202,8 @@ asio::awaitable<bool> Session::send(const Answer& reply, bool keep_alive) {
     out += reply.text.empty() ? plan.text : std::string_view(reply.text);
   } else if (plan.send_body && !reply.memory.empty()) {
     out += reply.memory.substr(*plan.body_first, plan.body_bytes);
+  } else if (plan.send_body && FileCache::provide_content(*reply.file)) {
+    out += std::string_view(reply.file->content).substr(*plan.body_first, plan.body_bytes);
   } else if (plan.send_body && plan.body_bytes <= kSmallBodyBytes) {
     if (!append_small_body(reply, out)) co_return false;
   } else {
@@ -220,6 +224,7 @@ asio::awaitable<bool> Session::send(const Answer& reply, bool keep_alive) {
 
 void Session::log(const Answer& reply, bool complete) {
   const Clock::time_point now = Clock::now();
+  idle_since_ = now;
   const double duration_ms = ms_between(started_, now);
   const double ttfb_ms = ms_between(started_, connection_.first_sent_at().value_or(now));
   const uint64_t body_bytes =

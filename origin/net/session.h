@@ -87,7 +87,8 @@ class Session : public boost::intrusive::list_base_hook<
   int refusal_status_ = 0;  // of kRefused
   bool waiting_ = true;     // between requests, nothing of the next one read
   uint32_t served_ = 0;
-  Connection::Clock::time_point started_;  // first byte of the request
+  Connection::Clock::time_point idle_since_;  // when the request before was done with
+  Connection::Clock::time_point started_;     // first byte of the request
   int64_t started_unix_ms_ = 0;
   LoggedTarget logged_;      // of the request
   uint64_t head_bytes_ = 0;  // of the response

@@ -122,6 +122,10 @@ ssize_t TlsChannel::read(std::span<char> to) {
   return result_of(SSL_read(ssl_.get(), to.data(), static_cast<int>(to.size())));
 }
 
+bool TlsChannel::has_input() const {
+  return SSL_has_pending(ssl_.get()) != 0 || has_unsent();
+}
+
 ssize_t TlsChannel::write(std::string_view bytes) {
   if (flush() < 0) return -1;
   size_t written = 0;

@@ -41,6 +41,8 @@ class TlsChannel {
   // Hands over what is still here; 1 once nothing is.
   ssize_t flush();
   bool has_unsent() const { return unsent_from_ < unsent_.size(); }
+  // Whether a read may find something before more has come.
+  bool has_input() const;
   bool waits_to_write() const { return waits_to_write_; }
   bool kernel_sends() const { return kernel_sends_; }
   void say_goodbye();  // close_notify, as far as the socket takes it
