@@ -25,8 +25,8 @@ struct SymbolRun {
       : lanes(job.lanes),
         tables(*job.table),
         values(job.values->value),
-        escape_low(_mm256_set1_epi8(static_cast<int8_t>(job.values->escape))),
-        escape_high(_mm256_set1_epi8(static_cast<int8_t>(job.values->escape >> 8))) {
+        escape_low(_mm256_set1_epi8(static_cast<int8_t>(static_cast<uint8_t>(kEscapedValue)))),
+        escape_high(_mm256_set1_epi8(static_cast<int8_t>(kEscapedValue >> 8))) {
     stream.open(*job.cursor);
   }
 

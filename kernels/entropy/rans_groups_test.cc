@@ -40,7 +40,6 @@ struct RandomGroup {
       const int32_t value = base_registers.symbol[i] - largest;
       values.value[i] = base_registers.symbol[i] == alphabet - 1 ? kFusedEscape : form(value);
     }
-    values.escape = kFusedEscape;
     for (uint32_t m = 0; m < kFusedMagnitudes; ++m) {
       coefficients.bf16[m] = static_cast<uint16_t>(random() & 0x7FFF);
       coefficients.low[m] = static_cast<uint8_t>(coefficients.bf16[m]);

@@ -39,11 +39,12 @@ struct AliasRegisters {
   bool wide;  // 32 buckets
 };
 
-// What symbols decode to, by index. An escape decodes to `escape`, no other symbol does.
+// What symbols decode to, by index. An escape decodes to kEscapedValue (decode_symbols) or
+// kFusedEscape (decode_groups), no other symbol does.
 struct SymbolValues {
   alignas(64) uint16_t value[64];
-  uint16_t escape;
 };
+inline constexpr uint16_t kEscapedValue = 0x7FFF;  // as a signed number, the largest
 
 // Values that take the places of escapes, in order.
 struct EscapedValues {
@@ -89,7 +90,7 @@ struct FusedCoefficients {
 struct GroupJob {
   RansCursor* cursor[1 + kMaxFusedPasses];  // of the base, then of each pass
   const AliasRegisters* table[1 + kMaxFusedPasses];
-  const SymbolValues* values;  // of the base; escape: kFusedEscape
+  const SymbolValues* values;  // of the base
   EscapedValues* escaped;
   const FusedCoefficients* coefficients;
   uint16_t* out;      // [steps] rows of `lanes`, `row` elements apart: coefficients

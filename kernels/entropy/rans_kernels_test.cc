@@ -15,16 +15,17 @@
 namespace kvcast::kernels {
 namespace {
 
-// Values of symbols, no two of them the same.
+// Values of symbols, no two of them the same, the escape's as it must be.
 SymbolValues random_values(std::mt19937& random, const AliasRegisters& registers, uint32_t escape,
                            std::vector<uint16_t>& of_symbol) {
   of_symbol.resize(kMaxAlphabet);
   const uint32_t first = below(random, 1u << 16);
   for (uint32_t i = 0; i < kMaxAlphabet; ++i)
     of_symbol[i] = static_cast<uint16_t>(first + 1999 * i);
+  for (uint16_t& value : of_symbol) value = value == kEscapedValue ? kEscapedValue - 1 : value;
+  of_symbol[escape] = kEscapedValue;
   SymbolValues values;
   for (int i = 0; i < 64; ++i) values.value[i] = of_symbol[registers.symbol[i]];
-  values.escape = of_symbol[escape];
   return values;
 }
 

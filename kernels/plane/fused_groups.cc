@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::array<uint16_t, 1> kOneSymbol = {kProbabilityScale};
 constexpr std::array<std::byte, kReadAhead> kNoWords{};
-constexpr SymbolValues kZeros{{}, kFusedEscape};
+constexpr SymbolValues kZeros{};
 
 // A stream of nothing but zeros, in no bits: stands in for a part that a group is not in.
 void make_idle(RansCursor& cursor) {

@@ -28,10 +28,10 @@ Check IntegerGroups::decode(Batch batch) {
   return section_.check_escapes(batch);
 }
 
-// Escapes were left as they are: no value of 16 bits that is refined is as low.
+// Escapes were left as they are: no value of 16 bits that is refined is as large.
 void IntegerGroups::place_escapes(const uint16_t* escape, Group& group) const {
   for (size_t i = 0; i < group.values.size(); ++i) {
-    if (group.values[i] != INT16_MIN) continue;
+    if (group.values[i] != kEscapedValue) continue;
     int32_t value = section_.values.escaped_value(escape++);
     if (section_.values.is_outlier(value)) {
       group.outliers.push_back({i, value});

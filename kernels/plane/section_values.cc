@@ -10,8 +10,6 @@
 namespace kvcast::kernels {
 namespace {
 
-constexpr uint16_t kEscapedCoefficient = 0x7FFF;  // a NaN, which no coefficient is
-constexpr uint16_t kEscapedInteger = 0x8000;      // larger than any value in 16 bits
 constexpr size_t kReadAheadValues = 64;
 
 ValueForm form_for(size_t passes) {
@@ -20,8 +18,8 @@ ValueForm form_for(size_t passes) {
 }
 
 uint16_t escape_in(ValueForm form) {
-  if (form == ValueForm::kCoefficients) return kEscapedCoefficient;
-  return form == ValueForm::kFused ? kFusedEscape : kEscapedInteger;
+  // As a coefficient a NaN, which none is; as an integer larger than any that is refined.
+  return form == ValueForm::kFused ? kFusedEscape : kEscapedValue;
 }
 
 int32_t largest_in(ValueForm form, size_t passes) {
@@ -93,7 +91,6 @@ SectionValues::OfClass& SectionValues::of(uint8_t scale_class) {
   if (of_class) return *of_class;
   of_class = std::make_unique<OfClass>();
   const ClassTables& tables = codec_.tables().classes[scale_class];
-  of_class->symbols.escape = escape_;
   uint16_t of_symbol[kMaxAlphabet] = {};
   for (uint32_t symbol = 0; symbol < tables.base.alphabet(); ++symbol) {
     of_symbol[symbol] = symbol == tables.escape()
@@ -128,7 +125,7 @@ EscapedValues& SectionValues::escaped(const PartStream& stream, uint8_t scale_cl
     const int32_t value = escaped_value(at);
     uint16_t& form = forms_[static_cast<size_t>(at - forms_.data())];
     if (form_ == ValueForm::kIntegers) {
-      form = kEscapedInteger;  // to be found again among the values
+      form = kEscapedValue;  // to be found again among the values
     } else {
       form = form_of(scale_class, is_outlier(value) ? value < 0 ? -kStandIn : kStandIn : value);
     }
