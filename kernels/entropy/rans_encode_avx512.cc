@@ -5,23 +5,54 @@
 namespace kvcast::kernels::avx512 {
 namespace {
 
-// Even or odd 16-bit halves of two vectors of 32-bit lanes.
+// Some streams of 32 lanes in lock step, a register for each half of a stream's states. A step is a
+// chain of some 130 cycles with work for about 30, so each operation is written for all streams
+// before the next, as in kernels/entropy/rans_stream_avx512.h.
+//
+// Quotients are made of 32-bit numbers: two registers a stream, whose lanes are in the order in
+// which 16-bit halves unpack, and pack again.
+template <int kCount>
+struct Streams {
+  __m512i low[kCount], high[kCount];
+  std::byte* next[kCount];
 
-struct Halves {
-  __m512i even, odd;
-
-  Halves() {
-    const __m512i twice =
+  void open(int s, const EncodeCursor& cursor) {
+    const __m512i halves =
         _mm512_set_epi16(62, 60, 58, 56, 54, 52, 50, 48, 46, 44, 42, 40, 38, 36, 34, 32, 30, 28, 26,
                          24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
-    even = twice;
-    odd = _mm512_add_epi16(twice, _mm512_set1_epi16(1));
+    const __m512i a = _mm512_load_si512(cursor.states), b = _mm512_load_si512(cursor.states + 16);
+    low[s] = _mm512_permutex2var_epi16(a, halves, b);
+    high[s] = _mm512_permutex2var_epi16(a, _mm512_add_epi16(halves, _mm512_set1_epi16(1)), b);
+    next[s] = cursor.next;
   }
-  [[gnu::always_inline]] __m512i low(__m512i first, __m512i second) const {
-    return _mm512_permutex2var_epi16(first, even, second);
+
+  void close(int s, EncodeCursor& cursor) const {
+    alignas(64) uint16_t low_halves[32], high_halves[32];
+    _mm512_store_si512(low_halves, low[s]);
+    _mm512_store_si512(high_halves, high[s]);
+    for (int lane = 0; lane < 32; ++lane)
+      cursor.states[lane] = low_halves[lane] | uint32_t{high_halves[lane]} << 16;
+    cursor.next = next[s];
   }
-  [[gnu::always_inline]] __m512i high(__m512i first, __m512i second) const {
-    return _mm512_permutex2var_epi16(first, odd, second);
+
+  // Stores a word of each lane that has no room for a symbol of its frequency.
+  [[gnu::always_inline]] void emit(const __m512i (&frequency)[kCount]) {
+    __mmask32 full[kCount];
+#pragma GCC unroll 8
+    for (int s = 0; s < kCount; ++s)
+      full[s] = _mm512_cmpge_epu16_mask(_mm512_srli_epi16(high[s], 4), frequency[s]);
+#pragma GCC unroll 8
+    for (int s = 0; s < kCount; ++s) {
+      const auto words = static_cast<uint32_t>(_mm_popcnt_u32(full[s]));
+      next[s] -= 2 * size_t{words};
+      _mm512_mask_storeu_epi16(next[s], static_cast<__mmask32>((uint64_t{1} << words) - 1),
+                               _mm512_maskz_compress_epi16(full[s], low[s]));
+    }
+#pragma GCC unroll 8
+    for (int s = 0; s < kCount; ++s) {
+      low[s] = _mm512_mask_mov_epi16(low[s], full[s], high[s]);
+      high[s] = _mm512_maskz_mov_epi16(static_cast<__mmask32>(~full[s]), high[s]);
+    }
   }
 };
 
@@ -32,30 +63,6 @@ template <bool kWide>
                : _mm512_permutexvar_epi16(index, first);
 }
 
-// One step of the binary search for the piece of every position.
-template <bool kWide>
-[[gnu::always_inline]] inline __m512i search(const EncodeTable& table, __m512i position,
-                                             __m512i piece, int16_t step) {
-  const __mmask32 reached =
-      _mm512_cmpge_epu16_mask(position, look_up<kWide>(piece, table.begin + step));
-  return _mm512_mask_add_epi16(piece, reached, piece, _mm512_set1_epi16(step));
-}
-
-// The slots of 32 positions of at most 32 or (wide) 64 pieces.
-template <bool kWide>
-[[gnu::always_inline]] inline __m512i slots(const EncodeTable& table, __m512i position) {
-  constexpr int16_t kMiddle = kWide ? 32 : 16;
-  const __m512i middle = _mm512_set1_epi16(static_cast<int16_t>(table.begin[kMiddle]));
-  __m512i piece =
-      _mm512_maskz_mov_epi16(_mm512_cmpge_epu16_mask(position, middle), _mm512_set1_epi16(kMiddle));
-  if constexpr (kWide) piece = search<kWide>(table, position, piece, 16);
-  piece = search<kWide>(table, position, piece, 8);
-  piece = search<kWide>(table, position, piece, 4);
-  piece = search<kWide>(table, position, piece, 2);
-  piece = search<kWide>(table, position, piece, 1);
-  return _mm512_add_epi16(position, look_up<kWide>(piece, table.shift));
-}
-
 // Quotients of 16 states, exact or one too small: each of the three roundings towards zero takes
 // less than 2^-23 of a quotient below 2^20.
 [[gnu::always_inline]] inline __m512i divide(__m512i x, __m512 reciprocal) {
@@ -64,80 +71,89 @@ template <bool kWide>
       _mm512_mul_round_ps(_mm512_cvt_roundepu32_ps(x, kTowardsZero), reciprocal, kTowardsZero));
 }
 
-// Two vectors of 16 states each.
-struct States {
-  __m512i a, b;
-};
-
-// One step of a stream: the states before it, and where its words begin.
-template <bool kWide>
-[[gnu::always_inline]] inline void encode_step(const EncodeTable& table, const Halves& halves,
-                                               const uint8_t* symbols, States& x,
-                                               std::byte*& next) {
-  const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(symbols));
-  const __m512i symbol = _mm512_cvtepu8_epi16(bytes);
-  const __m512i frequency = look_up<false>(symbol, table.frequency);
-  const __m512i low = halves.low(x.a, x.b), high = halves.high(x.a, x.b);
-  const __mmask32 emit = _mm512_cmpge_epu16_mask(_mm512_srli_epi16(high, 4), frequency);
-  const auto words = static_cast<uint32_t>(_mm_popcnt_u32(emit));
-  next -= 2 * size_t{words};
-  _mm512_mask_storeu_epi16(next, static_cast<__mmask32>((uint64_t{1} << words) - 1),
-                           _mm512_maskz_compress_epi16(emit, low));
-  const __m512i rest = _mm512_mask_mov_epi16(low, emit, high);
-  x.a = _mm512_mask_srli_epi32(x.a, static_cast<__mmask16>(emit), x.a, 16);
-  x.b = _mm512_mask_srli_epi32(x.b, static_cast<__mmask16>(emit >> 16), x.b, 16);
-
-  const __m512 first = _mm512_load_ps(table.reciprocal);
-  const __m512 second = _mm512_load_ps(table.reciprocal + 16);
-  const __m512i of_a = _mm512_cvtepu8_epi32(_mm256_castsi256_si128(bytes));
-  const __m512i of_b = _mm512_cvtepu8_epi32(_mm256_extracti128_si256(bytes, 1));
-  x.a = divide(x.a, _mm512_permutex2var_ps(first, of_a, second));
-  x.b = divide(x.b, _mm512_permutex2var_ps(first, of_b, second));
-  __m512i rank = _mm512_sub_epi16(rest, _mm512_mullo_epi16(halves.low(x.a, x.b), frequency));
-  const __mmask32 too_small = _mm512_cmpge_epu16_mask(rank, frequency);
-  rank = _mm512_mask_sub_epi16(rank, too_small, rank, frequency);
-  const __m512i slot =
-      slots<kWide>(table, _mm512_add_epi16(rank, look_up<false>(symbol, table.first)));
-
-  const __m512i one = _mm512_set1_epi32(4096);  // in a quotient that makes room for a slot
-  x.a = _mm512_slli_epi32(x.a, 12);
-  x.b = _mm512_slli_epi32(x.b, 12);
-  x.a = _mm512_mask_add_epi32(x.a, static_cast<__mmask16>(too_small), x.a, one);
-  x.b = _mm512_mask_add_epi32(x.b, static_cast<__mmask16>(too_small >> 16), x.b, one);
-  x.a = _mm512_or_si512(x.a, _mm512_cvtepu16_epi32(_mm512_castsi512_si256(slot)));
-  x.b = _mm512_or_si512(x.b, _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(slot, 1)));
-}
-
-// A step is a chain of some 130 cycles with work for about 25: streams hide each other's latency.
-template <int kStreams, bool kWide>
-void encode_run(const EncodeJob* jobs, uint32_t steps) {
-  const Halves halves;
-  States x[kStreams];
-  std::byte* next[kStreams];
-  for (int s = 0; s < kStreams; ++s) {
-    x[s].a = _mm512_load_si512(jobs[s].cursor->states);
-    x[s].b = _mm512_load_si512(jobs[s].cursor->states + 16);
-    next[s] = jobs[s].cursor->next;
-  }
-  for (uint32_t step = steps; step-- > 0;) {
+// Replaces positions by slots: of at most 32 or (wide) 64 pieces, the one of each position by
+// binary search.
+template <bool kWide, int kCount>
+[[gnu::always_inline]] inline void find_slots(const EncodeJob* jobs, __m512i (&position)[kCount]) {
+  constexpr int16_t kMiddle = kWide ? 32 : 16;
+  __m512i piece[kCount];
 #pragma GCC unroll 8
-    for (int s = 0; s < kStreams; ++s) {
-      encode_step<kWide>(*jobs[s].table, halves, jobs[s].symbols + size_t{step} * 32, x[s],
-                         next[s]);
+  for (int s = 0; s < kCount; ++s) {
+    const __m512i middle = _mm512_set1_epi16(static_cast<int16_t>(jobs[s].table->begin[kMiddle]));
+    piece[s] = _mm512_maskz_mov_epi16(_mm512_cmpge_epu16_mask(position[s], middle),
+                                      _mm512_set1_epi16(kMiddle));
+  }
+#pragma GCC unroll 5
+  for (int16_t step = kMiddle / 2; step > 0; step = static_cast<int16_t>(step / 2)) {
+#pragma GCC unroll 8
+    for (int s = 0; s < kCount; ++s) {
+      const __mmask32 reached = _mm512_cmpge_epu16_mask(
+          position[s], look_up<kWide>(piece[s], jobs[s].table->begin + step));
+      piece[s] = _mm512_mask_add_epi16(piece[s], reached, piece[s], _mm512_set1_epi16(step));
     }
   }
-  for (int s = 0; s < kStreams; ++s) {
-    _mm512_store_si512(jobs[s].cursor->states, x[s].a);
-    _mm512_store_si512(jobs[s].cursor->states + 16, x[s].b);
-    jobs[s].cursor->next = next[s];
-  }
+#pragma GCC unroll 8
+  for (int s = 0; s < kCount; ++s)
+    position[s] = _mm512_add_epi16(position[s], look_up<kWide>(piece[s], jobs[s].table->shift));
 }
 
-template <int kStreams>
+// One step of each stream: its states before the step, and where its words begin.
+template <bool kWide, int kCount>
+[[gnu::always_inline]] inline void encode_step(const EncodeJob* jobs, size_t step,
+                                               Streams<kCount>& streams) {
+  __m512i symbol[kCount], frequency[kCount], quotient[kCount], slot[kCount];
+#pragma GCC unroll 8
+  for (int s = 0; s < kCount; ++s) {
+    symbol[s] = _mm512_cvtepu8_epi16(
+        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(jobs[s].symbols + step * 32)));
+    frequency[s] = look_up<false>(symbol[s], jobs[s].table->frequency);
+  }
+  streams.emit(frequency);
+#pragma GCC unroll 8
+  for (int s = 0; s < kCount; ++s) {
+    const auto half = [&](__m512i x, __m512i index) __attribute__((always_inline)) {
+      return divide(x, _mm512_permutex2var_ps(_mm512_load_ps(jobs[s].table->reciprocal), index,
+                                              _mm512_load_ps(jobs[s].table->reciprocal + 16)));
+    };
+    const __m512i zero = _mm512_setzero_si512(), low_half = _mm512_set1_epi32(0xFFFF);
+    const __m512i a = half(_mm512_unpacklo_epi16(streams.low[s], streams.high[s]),
+                           _mm512_unpacklo_epi16(symbol[s], zero));
+    const __m512i b = half(_mm512_unpackhi_epi16(streams.low[s], streams.high[s]),
+                           _mm512_unpackhi_epi16(symbol[s], zero));
+    quotient[s] = _mm512_packus_epi32(_mm512_and_si512(a, low_half), _mm512_and_si512(b, low_half));
+    streams.high[s] = _mm512_packus_epi32(_mm512_srli_epi32(a, 4), _mm512_srli_epi32(b, 4));
+  }
+#pragma GCC unroll 8
+  for (int s = 0; s < kCount; ++s) {
+    const __m512i one = _mm512_set1_epi16(1);
+    __m512i rank = _mm512_sub_epi16(streams.low[s], _mm512_mullo_epi16(quotient[s], frequency[s]));
+    const __mmask32 too_small = _mm512_cmpge_epu16_mask(rank, frequency[s]);
+    rank = _mm512_mask_sub_epi16(rank, too_small, rank, frequency[s]);
+    slot[s] = _mm512_add_epi16(rank, look_up<false>(symbol[s], jobs[s].table->first));
+    quotient[s] = _mm512_mask_add_epi16(quotient[s], too_small, quotient[s], one);
+    const __mmask32 carry =
+        _mm512_mask_testn_epi16_mask(too_small, quotient[s], _mm512_set1_epi16(15));
+    streams.high[s] = _mm512_mask_add_epi16(streams.high[s], carry, streams.high[s], one);
+  }
+  find_slots<kWide>(jobs, slot);
+#pragma GCC unroll 8
+  for (int s = 0; s < kCount; ++s)
+    streams.low[s] = _mm512_or_si512(_mm512_slli_epi16(quotient[s], 12), slot[s]);
+}
+
+template <int kCount, bool kWide>
+void encode_run(const EncodeJob* jobs, uint32_t steps) {
+  Streams<kCount> streams;
+  for (int s = 0; s < kCount; ++s) streams.open(s, *jobs[s].cursor);
+  for (uint32_t step = steps; step-- > 0;) encode_step<kWide>(jobs, step, streams);
+  for (int s = 0; s < kCount; ++s) streams.close(s, *jobs[s].cursor);
+}
+
+template <int kCount>
 void encode_run(const EncodeJob* jobs, uint32_t steps) {
   bool wide = false;
-  for (int s = 0; s < kStreams; ++s) wide |= jobs[s].table->pieces > 32;
-  wide ? encode_run<kStreams, true>(jobs, steps) : encode_run<kStreams, false>(jobs, steps);
+  for (int s = 0; s < kCount; ++s) wide |= jobs[s].table->pieces > 32;
+  wide ? encode_run<kCount, true>(jobs, steps) : encode_run<kCount, false>(jobs, steps);
 }
 
 }  // namespace
@@ -145,7 +161,6 @@ void encode_run(const EncodeJob* jobs, uint32_t steps) {
 void encode_symbols(const EncodeJob* jobs, uint32_t streams, uint32_t steps, uint32_t lanes) {
   if (lanes < 32) return scalar::encode_symbols(jobs, streams, steps, lanes);
   const EncodeJob* const end = jobs + streams;
-  for (; end - jobs >= 8; jobs += 8) encode_run<8>(jobs, steps);
   for (; end - jobs >= 4; jobs += 4) encode_run<4>(jobs, steps);
   for (; end - jobs >= 2; jobs += 2) encode_run<2>(jobs, steps);
   if (jobs < end) encode_run<1>(jobs, steps);
