@@ -29,7 +29,7 @@ struct EncodeArguments {
 // kernels/quantise/quantiser.h
 KVCAST_DEVICE int32_t quantised(float y, float step, float rounding) {
   constexpr float kLimit = 1 << 30;
-  const float magnitude = add(divide(float_of(bits_of(y) & 0x7FFFFFFF), step), rounding);
+  const float magnitude = add(multiply(float_of(bits_of(y) & 0x7FFFFFFF), divide(1, step)), rounding);
   const auto number = static_cast<int32_t>(magnitude < kLimit ? magnitude : kLimit);
   return (bits_of(y) >> 31) != 0 ? -number : number;
 }

@@ -3,54 +3,39 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
-#include <utility>
 
 #include "kernels/quantise/quantiser.h"
 
 namespace kvcast::kernels {
 
-namespace {
-
-// Adds `times` values to the counts.
-void add_value(int32_t finest, uint32_t times, uint32_t dropped_bits, SymbolCounts& counts) {
-  int32_t value = drop_bits(finest, dropped_bits);
-  if (value >= -SymbolCounts::kNear && value <= SymbolCounts::kNear) {
-    counts.near[static_cast<size_t>(value + SymbolCounts::kNear)] += times;
-  } else {
-    counts.far += times;
-    counts.wide |= value != static_cast<int16_t>(value);
-  }
-  for (uint32_t pass = 0; pass < dropped_bits; ++pass) {
-    const int32_t refined = drop_bits(finest, dropped_bits - 1 - pass);
-    counts.passes[pass][refinement_context(value)][refinement_symbol(value, refined)] += times;
-    value = refined;
-  }
-}
-
-}  // namespace
+static_assert(kMaxBaseByte == SymbolCounts::kNear + 1);
 
 SymbolCounts count_symbols(std::span<const int32_t> q, uint32_t dropped_bits,
-                           const QuantisingKernels& kernels, ValueCounts& values, int32_t* far) {
+                           const QuantisingKernels& kernels,
+                           std::span<const std::span<uint8_t>> parts) {
   SymbolCounts counts;
-  counts.passes.resize(dropped_bits);
-  const size_t far_count = kernels.count_values(q.data(), q.size(), values, far);
-  const uint32_t reach = std::min(values.magnitudes, ValueCounts::kNear);
-  for (uint32_t index = ValueCounts::kNear - reach;
-       index <= std::min(ValueCounts::kNear + reach, 2 * ValueCounts::kNear - 1); ++index) {
-    uint32_t times = 0;
-    for (auto& table : values.table) times += std::exchange(table[index], 0);
-    const auto value = static_cast<int32_t>(index) - static_cast<int32_t>(ValueCounts::kNear);
-    if (times > 0) add_value(value, times, dropped_bits, counts);
+  const uint32_t magnitudes = kernels.base_values(q.data(), q.size(), dropped_bits,
+                                                  reinterpret_cast<int8_t*>(parts[0].data()));
+  const auto near = static_cast<int32_t>(std::min<uint32_t>(magnitudes, SymbolCounts::kNear));
+  uint32_t* const first = counts.near.data() + SymbolCounts::kNear - near;
+  kernels.count_bytes(parts[0].data(), q.size(), static_cast<uint8_t>(-near),
+                      static_cast<uint32_t>(2 * near + 1), first);
+  counts.far =
+      static_cast<uint32_t>(q.size()) - std::accumulate(first, first + 2 * near + 1, uint32_t{0});
+  counts.wide = magnitudes > INT16_MAX && std::any_of(q.begin(), q.end(), [&](int32_t finest) {
+                  const int32_t value = drop_bits(finest, dropped_bits);
+                  return value != static_cast<int16_t>(value);
+                });
+  for (uint32_t pass = 0; pass < dropped_bits; ++pass) {
+    kernels.pass_symbols(q.data(), q.size(), dropped_bits - pass, parts[1 + pass].data());
+    std::array<uint32_t, 12> of_index{};
+    kernels.count_bytes(parts[1 + pass].data(), q.size(), 0, of_index.size(), of_index.data());
+    auto& of_pass = counts.passes.emplace_back();
+    for (size_t context = 0; context < of_pass.size(); ++context)
+      std::copy_n(of_index.begin() + 4 * context, of_pass[context].size(),
+                  of_pass[context].begin());
   }
-  values.magnitudes = 0;
-  for (size_t i = 0; i < far_count; ++i) add_value(far[i], 1, dropped_bits, counts);
   return counts;
-}
-
-SymbolCounts count_symbols(std::span<const int32_t> q, uint32_t dropped_bits) {
-  ValueCounts values{};
-  std::vector<int32_t> far(q.size());
-  return count_symbols(q, dropped_bits, scalar::kQuantisingKernels, values, far.data());
 }
 
 namespace {

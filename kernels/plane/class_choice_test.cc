@@ -18,6 +18,12 @@ Profile profile_with(std::vector<ScaleClass> classes) {
   return profile;
 }
 
+SymbolCounts count_symbols(const std::vector<int32_t>& q, uint32_t dropped_bits) {
+  std::vector<std::vector<uint8_t>> bytes(1 + dropped_bits, std::vector<uint8_t>(q.size()));
+  const std::vector<std::span<uint8_t>> parts(bytes.begin(), bytes.end());
+  return kernels::count_symbols(q, dropped_bits, scalar::kQuantisingKernels, parts);
+}
+
 TEST(ClassChoice, CountsWorkedByHand) {
   // One bit dropped: coarse 0 0 0 1 -1 20.
   const std::vector<int32_t> q = {0, 1, -1, 3, -2, 40};
@@ -30,7 +36,9 @@ TEST(ClassChoice, CountsWorkedByHand) {
   EXPECT_EQ(counts.passes[0][0], (std::array<uint32_t, 3>{1, 1, 1}));
   EXPECT_EQ(counts.passes[0][1], (std::array<uint32_t, 3>{1, 1, 0}));
   EXPECT_EQ(counts.passes[0][2], (std::array<uint32_t, 3>{1, 0, 0}));
-  EXPECT_TRUE(count_symbols(std::vector<int32_t>{1 << 17}, 1).wide);
+  EXPECT_TRUE(count_symbols({1 << 17}, 1).wide);
+  EXPECT_TRUE(count_symbols({1 << 16}, 1).wide);
+  EXPECT_FALSE(count_symbols({-(1 << 16)}, 1).wide);
 }
 
 TEST(ClassChoice, FindsTheScaleTheDataCameFrom) {

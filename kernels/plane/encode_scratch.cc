@@ -12,7 +12,6 @@ EncodeScratchPool::Lease EncodeScratchPool::take() {
   }
   Lease lease(free_.back().release(), {this});
   free_.pop_back();
-  lease->counts = {};  // a call that failed may have left some
   return lease;
 }
 

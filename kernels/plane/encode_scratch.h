@@ -9,15 +9,15 @@
 #include <vector>
 
 #include "kernels/plane/uninitialised.h"
-#include "kernels/quantise/quantising_kernels.h"
 
 namespace kvcast::kernels {
 
 struct EncodeScratch {
-  UninitialisedVector<float> coefficients;       // of some channel groups
-  UninitialisedVector<int32_t> q, far, escaped;  // of one
-  UninitialisedVector<uint8_t> symbols;          // of a section
-  ValueCounts counts{};                          // all zero when taken, and between groups
+  UninitialisedVector<float> coefficients;  // of some channel groups
+  UninitialisedVector<int32_t> q, escaped;  // of one
+  UninitialisedVector<float> sample;        // of its coefficients
+  UninitialisedVector<uint8_t> sample_symbols;
+  UninitialisedVector<uint8_t> symbols;  // of a section
 };
 
 // Thread-safe.

@@ -29,83 +29,130 @@ void measure(const Codec& codec, const SectionCodec& section, const ClassChoice&
   encoded.energy += kernels.energy(y.data(), y.size());
 }
 
-// The symbols of channel group `g`, whose finest values are in `scratch`.
-void write_symbols(const Codec& codec, const SectionShape& shape, uint32_t g,
-                   EncodeScratch& scratch, SectionSymbols& symbols) {
-  const QuantisingKernels& kernels = *codec.tables().encoding->quantising;
-  const ClassChoice& choice = symbols.choices[g];
-  const uint32_t dropped_bits = shape.codec->drop_bits[0];
-  const std::span<const int32_t> q = scratch.q;
-  if (!choice.parts[0].empty) {
-    const int32_t largest = codec.tables().classes[choice.scale_class].largest();
-    kernels.base_symbols(q.data(), q.size(), dropped_bits, largest,
-                         symbols.indices(shape, 0, g).data());
-    if (choice.escapes > 0) {
-      const size_t count =
-          kernels.base_escapes(q.data(), q.size(), dropped_bits, largest, scratch.escaped.data());
-      symbols.escaped[g].assign(scratch.escaped.data(), scratch.escaped.data() + count);
+// Of one section, each made when first asked for.
+class ThresholdsOfClasses {
+ public:
+  ThresholdsOfClasses(const Codec& codec, const SectionCodec& section)
+      : codec_(codec), section_(section), made_(codec.tables().classes.size()) {}
+
+  const ValueThresholds& of(uint8_t scale_class) {
+    std::optional<ValueThresholds>& thresholds = made_[scale_class];
+    if (!thresholds) {
+      thresholds = value_thresholds(codec_.tables().classes[scale_class],
+                                    codec_.profile().classes[scale_class], section_);
     }
+    return *thresholds;
   }
-  for (uint32_t pass = 0; pass < dropped_bits; ++pass) {
-    if (!choice.parts[1 + pass].empty) {
-      kernels.pass_symbols(q.data(), q.size(), dropped_bits - pass,
-                           symbols.indices(shape, 1 + pass, g).data());
+
+ private:
+  const Codec& codec_;
+  const SectionCodec& section_;
+  std::vector<std::optional<ValueThresholds>> made_;
+};
+
+// Quantises the channel groups of a section.
+class GroupQuantiser {
+ public:
+  GroupQuantiser(const Codec& codec, const SectionShape& shape, ValueChoice values,
+                 EncodeScratch& scratch, SectionSymbols& symbols)
+      : codec_(codec),
+        kernels_(*codec.tables().encoding->quantising),
+        shape_(shape),
+        values_(values),
+        scratch_(scratch),
+        symbols_(symbols),
+        thresholds_(codec, *shape.codec) {}
+
+  // Group `g`: chooses its values and class, and measures what that costs at every level.
+  Check quantise(uint32_t g, std::span<const float> y, EncodedSection& encoded) {
+    auto choice = choose_values(g, y);
+    if (!choice) {
+      return Fault{"no class of the profile has the symbols that channel group " +
+                   std::to_string(g) + " needs"};
     }
+    measure(codec_, *shape_.codec, *choice, y, scratch_.q, encoded);
+    symbols_.choices.push_back(std::move(*choice));
+    finish_base(g);
+    return {};
   }
-}
 
-std::optional<ClassChoice> class_of_values(const Codec& codec, const SectionShape& shape,
-                                           EncodeScratch& scratch) {
-  const QuantisingKernels& kernels = *codec.tables().encoding->quantising;
-  return choose_class(codec.tables().classes,
-                      count_symbols(scratch.q, shape.codec->drop_bits[0], kernels, scratch.counts,
-                                    scratch.far.data()));
-}
-
-bool is_empty(const ClassChoice& choice) {
-  return std::all_of(choice.parts.begin(), choice.parts.end(),
-                     [](const PartCost& part) { return part.empty; });
-}
-
-// The finest values of a channel group, left in `scratch`, and their class.
-std::optional<ClassChoice> choose_values(const Codec& codec, const SectionShape& shape,
-                                         std::span<const float> y, ValueChoice values,
-                                         EncodeScratch& scratch) {
-  const QuantisingKernels& kernels = *codec.tables().encoding->quantising;
-  const auto [step, rounding] = std::pair(shape.codec->step, shape.codec->rounding);
-  scratch.q.resize(y.size());
-  kernels.quantise(y.data(), y.size(), step, rounding, scratch.q.data());
-  auto nearest = class_of_values(codec, shape, scratch);
-  // Zeros that cost nothing stay: any class would do for them.
-  if (!nearest || values == ValueChoice::kNearest || is_empty(*nearest)) return nearest;
-  const ValueThresholds thresholds =
-      value_thresholds(codec.tables().classes[nearest->scale_class],
-                       codec.profile().classes[nearest->scale_class], *shape.codec);
-  kernels.move_values(y.data(), y.size(), step, rounding, thresholds, scratch.q.data());
-  return class_of_values(codec, shape, scratch);
-}
-
-// Quantises channel group `g`, chooses its class, and measures what that costs at every level.
-Check quantise_group(const Codec& codec, const SectionShape& shape, uint32_t g,
-                     std::span<const float> y, ValueChoice values, EncodeScratch& scratch,
-                     SectionSymbols& symbols, EncodedSection& encoded) {
-  auto choice = choose_values(codec, shape, y, values, scratch);
-  if (!choice) {
-    return Fault{"no class of the profile has the symbols that channel group " + std::to_string(g) +
-                 " needs"};
+ private:
+  // The finest values of a channel group and their class; leaves the values in `scratch`, and in
+  // `symbols` the base's as bytes and the passes' symbols.
+  std::optional<ClassChoice> choose_values(uint32_t g, std::span<const float> y) {
+    std::vector<std::span<uint8_t>> parts;
+    for (size_t part = 0; part < symbols_.parts.size(); ++part)
+      parts.push_back(symbols_.indices(shape_, part, g));
+    if (values_ == ValueChoice::kRateDistortion) {
+      const auto nearest = class_of_sample(g, y);
+      // Zeros that cost nothing stay: any class would do for them.
+      if (nearest && !is_empty(*nearest)) {
+        auto choice = class_of_values(y, &thresholds_.of(nearest->scale_class), parts);
+        if (choice) return choice;
+      }
+    }
+    return class_of_values(y, nullptr, parts);
   }
-  measure(codec, *shape.codec, *choice, y, scratch.q, encoded);
-  symbols.choices.push_back(std::move(*choice));
-  write_symbols(codec, shape, g, scratch, symbols);
-  return {};
-}
+
+  // The class of the nearest values of some steps: enough to tell the thresholds.
+  std::optional<ClassChoice> class_of_sample(uint32_t g, std::span<const float> y) {
+    constexpr size_t kStride = 4, kLeastSteps = 64;
+    const size_t lanes = shape_.lanes(g), steps = y.size() / lanes;
+    const size_t stride = steps < kStride * kLeastSteps ? 1 : kStride;
+    const size_t count = (steps + stride - 1) / stride * lanes;
+    scratch_.sample.resize(count);
+    for (size_t i = 0; i < count; i += lanes)
+      std::copy_n(y.data() + i * stride, lanes, scratch_.sample.data() + i);
+    scratch_.sample_symbols.resize(symbols_.parts.size() * count);
+    std::vector<std::span<uint8_t>> parts;
+    for (size_t part = 0; part < symbols_.parts.size(); ++part)
+      parts.push_back(std::span(scratch_.sample_symbols).subspan(part * count, count));
+    return class_of_values(scratch_.sample, nullptr, parts);
+  }
+
+  std::optional<ClassChoice> class_of_values(std::span<const float> y,
+                                             const ValueThresholds* thresholds,
+                                             std::span<const std::span<uint8_t>> parts) {
+    scratch_.q.resize(y.size());
+    kernels_.quantise(y.data(), y.size(), shape_.codec->step, shape_.codec->rounding, thresholds,
+                      scratch_.q.data());
+    return choose_class(codec_.tables().classes,
+                        count_symbols(scratch_.q, shape_.codec->drop_bits[0], kernels_, parts));
+  }
+
+  static bool is_empty(const ClassChoice& choice) {
+    return std::all_of(choice.parts.begin(), choice.parts.end(),
+                       [](const PartCost& part) { return part.empty; });
+  }
+
+  // The base's symbols of the chosen class, and what it escapes.
+  void finish_base(uint32_t g) {
+    const ClassChoice& choice = symbols_.choices[g];
+    if (choice.parts[0].empty) return;
+    const std::span<uint8_t> base = symbols_.indices(shape_, 0, g);
+    const int32_t largest = codec_.tables().classes[choice.scale_class].largest();
+    kernels_.base_symbols(base.size(), largest, base.data());
+    if (choice.escapes == 0) return;
+    const size_t count =
+        kernels_.base_escapes(scratch_.q.data(), scratch_.q.size(), shape_.codec->drop_bits[0],
+                              largest, scratch_.escaped.data());
+    symbols_.escaped[g].assign(scratch_.escaped.data(), scratch_.escaped.data() + count);
+  }
+
+  const Codec& codec_;
+  const QuantisingKernels& kernels_;
+  const SectionShape& shape_;
+  ValueChoice values_;
+  EncodeScratch& scratch_;
+  SectionSymbols& symbols_;
+  ThresholdsOfClasses thresholds_;
+};
 
 SectionSymbols room_for_symbols(const SectionShape& shape, EncodeScratch& scratch) {
   const size_t parts = 1 + size_t{shape.codec->drop_bits[0]};
   const size_t part_size = size_t{shape.coded_tokens} * shape.coefficients;
   const size_t group_size = size_t{shape.coded_tokens} * kLanes;
   scratch.symbols.resize(parts * part_size);
-  scratch.far.resize(group_size);
   scratch.escaped.resize(group_size + 1);
   SectionSymbols symbols;
   symbols.escaped.resize(shape.groups);
@@ -120,6 +167,7 @@ Checked<SectionSymbols> quantise_section(const Codec& codec, const SectionShape&
   const size_t tokens = shape.coded_tokens;
   SectionSymbols symbols = room_for_symbols(shape, scratch);
   CoefficientLoader loader(*codec.tables().channels, shape, dtype, layers);
+  GroupQuantiser quantiser(codec, shape, values, scratch, symbols);
   for (const GroupRange& range : group_ranges(shape)) {
     const uint32_t first = range.first_group * kLanes;
     const uint32_t end = std::min(first + range.groups * kLanes, shape.coefficients);
@@ -128,11 +176,8 @@ Checked<SectionSymbols> quantise_section(const Codec& codec, const SectionShape&
     for (uint32_t g = 0; g < range.groups; ++g) {
       const auto y = std::span<const float>(scratch.coefficients)
                          .subspan(tokens * kLanes * g, tokens * shape.lanes(range.first_group + g));
-      if (Check check = quantise_group(codec, shape, range.first_group + g, y, values, scratch,
-                                       symbols, encoded);
-          !check) {
+      if (Check check = quantiser.quantise(range.first_group + g, y, encoded); !check)
         return check.fault();
-      }
     }
   }
   return symbols;

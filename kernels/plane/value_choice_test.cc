@@ -68,8 +68,7 @@ double cost(const ScaleClass& of, const SectionCodec& codec, double place, int32
 
 int32_t moved(const ValueThresholds& thresholds, const SectionCodec& codec, float place) {
   int32_t q = 0;
-  quantise({&place, 1}, 1, codec.rounding, {&q, 1});
-  scalar::kQuantisingKernels.move_values(&place, 1, 1, codec.rounding, thresholds, &q);
+  scalar::kQuantisingKernels.quantise(&place, 1, 1, codec.rounding, &thresholds, &q);
   return q;
 }
 

@@ -8,7 +8,7 @@
 namespace kvcast::kernels {
 
 void quantise(std::span<const float> y, float step, float rounding, std::span<int32_t> q) {
-  scalar::kQuantisingKernels.quantise(y.data(), y.size(), step, rounding, q.data());
+  scalar::kQuantisingKernels.quantise(y.data(), y.size(), step, rounding, nullptr, q.data());
 }
 
 void reconstruct(const Reconstruction& reconstruction, std::span<const int32_t> values,

@@ -11,7 +11,8 @@ namespace kvcast::kernels {
 
 inline constexpr int32_t kMaxMagnitude = 1 << 30;
 
-// q = sign(y) floor(|y| / step + rounding), its magnitude at most kMaxMagnitude; NaN becomes 0.
+// q = sign(y) floor(|y| (1 / step) + rounding), each operation rounded to fp32; its magnitude at
+// most kMaxMagnitude; NaN becomes 0.
 void quantise(std::span<const float> y, float step, float rounding, std::span<int32_t> q);
 
 inline uint32_t magnitude(int32_t value) {

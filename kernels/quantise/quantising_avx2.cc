@@ -2,8 +2,8 @@
 
 namespace kvcast::kernels::avx2 {
 
-constexpr QuantisingKernels kQuantisingKernels{quantise,     move_values,  count_values,
-                                               base_symbols, base_escapes, pass_symbols,
+constexpr QuantisingKernels kQuantisingKernels{quantise,     base_values,  base_symbols,
+                                               base_escapes, pass_symbols, count_bytes,
                                                energy,       squared_error};
 
 }  // namespace kvcast::kernels::avx2

@@ -10,70 +10,95 @@ size_t append(__mmask16 mask, __m512i values, int32_t* to) {
   return static_cast<size_t>(_mm_popcnt_u32(mask));
 }
 
-constexpr int kCommon = 3;  // values -3 to 3 are counted 64 at a time
-
-uint32_t bit_count(uint64_t mask) {
-  return static_cast<uint32_t>(_mm_popcnt_u64(mask));
+// Of 16 magnitudes below 64.
+__m512 look_up(const float* table, __m512i magnitude, __mmask16 large) {
+  const __m512 low =
+      _mm512_permutex2var_ps(_mm512_load_ps(table), magnitude, _mm512_load_ps(table + 16));
+  if (large == 0) [[likely]]
+    return low;
+  return _mm512_mask_mov_ps(
+      low, large,
+      _mm512_permutex2var_ps(_mm512_load_ps(table + 32), magnitude, _mm512_load_ps(table + 48)));
 }
 
-// 64 values as bytes; those beyond a byte become its ends.
-__m512i bytes_of(const int32_t* q) {
-  const auto sixteen = [q](int i) { return _mm512_cvtsepi32_epi8(_mm512_loadu_si512(q + i)); };
-  const __m256i low = _mm256_set_m128i(sixteen(16), sixteen(0));
-  const __m256i high = _mm256_set_m128i(sixteen(48), sixteen(32));
-  return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+// 16 values: scalar's, bit for bit.
+template <bool kMoved>
+__m512i quantise_16(__m512 y, __m512 inverse, __m512 rounding, const ValueThresholds* thresholds) {
+  const __m512i bits = _mm512_castps_si512(y);
+  const __m512 place = _mm512_add_ps(_mm512_mul_ps(_mm512_abs_ps(y), inverse), rounding);
+  // Too large becomes INT32_MIN, as unsigned the largest; so does a NaN, whose bits are removed.
+  const __mmask16 number = _mm512_cmp_ps_mask(place, place, _CMP_ORD_Q);
+  __m512i magnitude =
+      _mm512_min_epu32(_mm512_maskz_cvttps_epi32(number, place), _mm512_set1_epi32(1 << 30));
+  if constexpr (kMoved) {
+    constexpr int kLast = ValueThresholds::kMagnitudes - 1;
+    const __m512i index = _mm512_min_epu32(magnitude, _mm512_set1_epi32(kLast));
+    const __mmask16 large = _mm512_cmpge_epu32_mask(magnitude, _mm512_set1_epi32(32));
+    const __m512 up = look_up(thresholds->up, index, large);
+    const __m512 down = look_up(thresholds->down, index, large);
+    const __m512i one = _mm512_set1_epi32(1);
+    magnitude =
+        _mm512_mask_add_epi32(magnitude, _mm512_cmp_ps_mask(place, up, _CMP_GT_OQ), magnitude, one);
+    magnitude = _mm512_mask_sub_epi32(magnitude, _mm512_cmp_ps_mask(place, down, _CMP_LT_OQ),
+                                      magnitude, one);
+  }
+  const __m512i sign = _mm512_srai_epi32(bits, 31);
+  return _mm512_sub_epi32(_mm512_xor_si512(magnitude, sign), sign);
 }
 
-// Counts the common ones of 64 values. Answers a mask of the others.
-uint64_t count_common(const int32_t* q, uint32_t (&common)[2 * kCommon + 1]) {
-  const __m512i bytes = bytes_of(q);
-  uint64_t counted = 0;
-  for (int value = -kCommon; value <= kCommon; ++value) {
-    const uint64_t equal =
-        _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(static_cast<char>(value)));
-    common[value + kCommon] += bit_count(equal);
-    counted |= equal;
+template <bool kMoved>
+void quantise_all(const float* y, size_t count, float step, float rounding,
+                  const ValueThresholds* thresholds, int32_t* q) {
+  const __m512 inverse = _mm512_set1_ps(1.0f / step), added = _mm512_set1_ps(rounding);
+  size_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    _mm512_storeu_si512(q + i,
+                        quantise_16<kMoved>(_mm512_loadu_ps(y + i), inverse, added, thresholds));
   }
-  return ~counted;
+  const auto left = static_cast<__mmask16>((1u << (count - i)) - 1);
+  _mm512_mask_storeu_epi32(
+      q + i, left,
+      quantise_16<kMoved>(_mm512_maskz_loadu_ps(left, y + i), inverse, added, thresholds));
 }
 
-// Near zero, where nearly all values are, counting one by one means waiting for the last count.
-size_t count_by_comparing(const int32_t* q, size_t count, ValueCounts& counts, int32_t* far) {
-  constexpr size_t kBlock = 512;
-  const __m512i middle = _mm512_set1_epi32(ValueCounts::kNear);
-  const __m512i end = _mm512_set1_epi32(2 * ValueCounts::kNear);
-  __m512i magnitudes = _mm512_setzero_si512();
-  alignas(64) uint16_t index[kBlock + 16];
-  uint32_t common[2 * kCommon + 1] = {};
-  size_t appended = 0, i = 0;
-  for (; i + kBlock <= count; i += kBlock) {
-    size_t kept = 0;
-    for (size_t at = i; at < i + kBlock; at += 64) {
-      uint64_t others = count_common(q + at, common);
-      for (size_t part = at; others != 0; part += 16, others >>= 16) {
-        const auto mask = static_cast<__mmask16>(others);
-        const __m512i values = _mm512_loadu_si512(q + part);
-        const __m512i indices = _mm512_add_epi32(values, middle);
-        const __mmask16 near = _mm512_mask_cmplt_epu32_mask(mask, indices, end);
-        magnitudes = _mm512_mask_or_epi32(magnitudes, mask, magnitudes, _mm512_abs_epi32(values));
-        if (near != mask)
-          appended += append(static_cast<__mmask16>(mask ^ near), values, far + appended);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(index + kept),
-                            _mm512_cvtepi32_epi16(_mm512_maskz_compress_epi32(near, indices)));
-        kept += bit_count(near);
-      }
-    }
-    for (; kept % 4 != 0; --kept) ++counts.table[0][index[kept - 1]];
-    for (size_t k = 0; k < kept; k += 4) {
-      for (size_t t = 0; t < 4; ++t) ++counts.table[t][index[k + t]];
-    }
+void quantise_by_registers(const float* y, size_t count, float step, float rounding,
+                           const ValueThresholds* thresholds, int32_t* q) {
+  (thresholds ? quantise_all<true> : quantise_all<false>)(y, count, step, rounding, thresholds, q);
+}
+
+// Counts up to four bytes at a time, first + 0 to first + kNumber - 1.
+template <int kNumber>
+void count_some_bytes(const uint8_t* bytes, size_t count, uint8_t first, uint32_t* counts) {
+  __m512i byte[kNumber];
+  uint64_t sum[kNumber] = {};
+  for (int n = 0; n < kNumber; ++n) byte[n] = _mm512_set1_epi8(static_cast<char>(first + n));
+  const auto add = [&](__m512i of, __mmask64 all) {
+#pragma GCC unroll 4
+    for (int n = 0; n < kNumber; ++n)
+      sum[n] +=
+          static_cast<uint64_t>(_mm_popcnt_u64(_mm512_mask_cmpeq_epi8_mask(all, of, byte[n])));
+  };
+  size_t i = 0;
+  for (; i + 64 <= count; i += 64) add(_mm512_loadu_si512(bytes + i), ~__mmask64{0});
+  if (const size_t left = count - i; left > 0) {
+    const __mmask64 mask = ~__mmask64{0} >> (64 - left);
+    add(_mm512_maskz_loadu_epi8(mask, bytes + i), mask);
   }
-  for (uint32_t value = 0; value < 2 * kCommon + 1; ++value) {
-    counts.table[0][ValueCounts::kNear - kCommon + value] += common[value];
-    if (common[value] > 0) counts.magnitudes |= kCommon;
+  for (int n = 0; n < kNumber; ++n) counts[n] += static_cast<uint32_t>(sum[n]);
+}
+
+void count_by_comparing(const uint8_t* bytes, size_t count, uint8_t first, uint32_t number,
+                        uint32_t* counts) {
+  constexpr size_t kNear =
+      16384;  // what stays in the nearest cache from one comparison to the next
+  for (size_t some; count > 0; bytes += some, count -= some) {
+    some = count < kNear ? count : kNear;
+    uint32_t n = 0;
+    for (; n + 4 <= number; n += 4)
+      count_some_bytes<4>(bytes, some, static_cast<uint8_t>(first + n), counts + n);
+    for (; n < number; ++n)
+      count_some_bytes<1>(bytes, some, static_cast<uint8_t>(first + n), counts + n);
   }
-  counts.magnitudes |= static_cast<uint32_t>(_mm512_reduce_or_epi32(magnitudes));
-  return appended + count_values(q + i, count - i, counts, far + appended);
 }
 
 // Reconstructions of magnitudes below 32 are looked up; a vector with a larger one is computed.
@@ -141,7 +166,7 @@ size_t find_escapes(const int32_t* q, size_t count, uint32_t dropped_bits, int32
 }  // namespace
 
 constexpr QuantisingKernels kQuantisingKernels{
-    quantise,     move_values, count_by_comparing,    base_symbols, find_escapes,
-    pass_symbols, energy,      squared_error_by_table};
+    quantise_by_registers, base_values,        base_symbols, find_escapes,
+    pass_symbols,          count_by_comparing, energy,       squared_error_by_table};
 
 }  // namespace kvcast::kernels::avx512

@@ -10,41 +10,36 @@
 
 namespace kvcast::kernels {
 
-// How often finest values occur. Several tables, so that equal neighbours need not wait for each
-// other's count; they add up.
-struct ValueCounts {
-  static constexpr uint32_t kNear =
-      512;  // values -kNear to kNear - 1 have counts, at value + kNear
-  uint32_t table[4][2 * kNear];
-  uint32_t magnitudes;  // all bits of those counted, perhaps more: bounds where to look for counts
-};
-
 // Where finest values become their neighbours, by magnitude: in units of |y| / step + rounding,
 // which is the magnitude and its place in its cell. Larger magnitudes stay.
 struct ValueThresholds {
   static constexpr uint32_t kMagnitudes = 64;
-  float down[kMagnitudes];  // below it: one less. -infinity: never
-  float up[kMagnitudes];    // above it: one more. Infinity: never; the last is, and its `down`
+  alignas(64) float down[kMagnitudes];  // below it: one less. -infinity: never
+  alignas(64) float up[kMagnitudes];    // above it: one more. Infinity: never; the last is, and its
+                                        // `down`
 };
 
+// Values of a base as bytes: beyond kMaxBaseByte, that.
+inline constexpr int32_t kMaxBaseByte = 16;
+
 struct QuantisingKernels {
-  // kernels/quantise/quantiser.h
-  void (*quantise)(const float* y, size_t count, float step, float rounding, int32_t* q);
-  // Moves values that quantise() made of `y`, by one at most.
-  void (*move_values)(const float* y, size_t count, float step, float rounding,
-                      const ValueThresholds& thresholds, int32_t* q);
-  // Adds `count` values to `counts` and appends those without a count to `far`, which has room for
-  // all. Answers how many were appended.
-  size_t (*count_values)(const int32_t* q, size_t count, ValueCounts& counts, int32_t* far);
-  // Symbols of a base that drops `dropped_bits`, of a table with largest value `largest`.
-  void (*base_symbols)(const int32_t* q, size_t count, uint32_t dropped_bits, int32_t largest,
-                       uint8_t* symbols);
+  // kernels/quantise/quantiser.h; then moves values by one at most. Without thresholds none moves.
+  void (*quantise)(const float* y, size_t count, float step, float rounding,
+                   const ValueThresholds* thresholds, int32_t* q);
+  // Values of a base that drops `dropped_bits`, as bytes. Answers the bits of all their magnitudes,
+  // or'ed: a bound of the largest, before it becomes a byte.
+  uint32_t (*base_values)(const int32_t* q, size_t count, uint32_t dropped_bits, int8_t* values);
+  // Values as bytes become symbols of a base table with largest value `largest`.
+  void (*base_symbols)(size_t count, int32_t largest, uint8_t* values);
   // Writes to `escaped`, which has room for all and one more, the values that such a base escapes.
   // Answers how many.
   size_t (*base_escapes)(const int32_t* q, size_t count, uint32_t dropped_bits, int32_t largest,
                          int32_t* escaped);
   // 4 * context + symbol, of the pass before which `dropped_bits` are dropped, at least one.
   void (*pass_symbols)(const int32_t* q, size_t count, uint32_t dropped_bits, uint8_t* indices);
+  // Adds to counts[i] how often `first` + i (mod 256) is among the bytes, for i below `number`.
+  void (*count_bytes)(const uint8_t* bytes, size_t count, uint8_t first, uint32_t number,
+                      uint32_t* counts);
   // The sum of y^2, and that of (y - reconstruction)^2 where `dropped_bits` of q are dropped; fp64,
   // value i added to part i % 32 in ascending order, then the parts.
   double (*energy)(const float* y, size_t count);

@@ -24,24 +24,34 @@ int32_t dropped(int32_t q, uint32_t bits) {
   return with_sign(with_sign(q, sign) >> bits, sign);
 }
 
-void quantise(const float* __restrict y, size_t count, float step, float rounding,
-              int32_t* __restrict q) {
+// |y| / step + rounding.
+float place_of(float y, float inverse_step, float rounding) {
+  return __builtin_bit_cast(float, bits_of(y) & ~kSignBit) * inverse_step + rounding;
+}
+
+int32_t magnitude_at(float place) {
   constexpr float kLimit = 1 << 30;
+  const float bounded = place < kLimit ? place : kLimit;  // NaN: the limit
+  const auto truncated = static_cast<int32_t>(bounded);
+  return bits_of(place) > 0x7F800000 ? 0 : truncated;
+}
+
+void quantise_to_nearest(const float* __restrict y, size_t count, float step, float rounding,
+                         int32_t* __restrict q) {
+  const float inverse = 1.0f / step;
   for (size_t i = 0; i < count; ++i) {
-    const float magnitude = __builtin_bit_cast(float, bits_of(y[i]) & ~kSignBit) / step + rounding;
-    const float bounded = magnitude < kLimit ? magnitude : kLimit;  // NaN: the limit
-    const auto truncated = static_cast<int32_t>(bounded);
-    const int32_t number = bits_of(magnitude) > 0x7F800000 ? 0 : truncated;
-    q[i] = with_sign(number, static_cast<int32_t>(bits_of(y[i])) >> 31);
+    q[i] = with_sign(magnitude_at(place_of(y[i], inverse, rounding)),
+                     static_cast<int32_t>(bits_of(y[i])) >> 31);
   }
 }
 
-void move_values(const float* __restrict y, size_t count, float step, float rounding,
-                 const ValueThresholds& thresholds, int32_t* __restrict q) {
+void quantise_by_thresholds(const float* __restrict y, size_t count, float step, float rounding,
+                            const ValueThresholds& thresholds, int32_t* __restrict q) {
   constexpr int32_t kLast = ValueThresholds::kMagnitudes - 1;
+  const float inverse = 1.0f / step;
   for (size_t i = 0; i < count; ++i) {
-    const float place = __builtin_bit_cast(float, bits_of(y[i]) & ~kSignBit) / step + rounding;
-    const int32_t magnitude = with_sign(q[i], q[i] >> 31);
+    const float place = place_of(y[i], inverse, rounding);
+    const int32_t magnitude = magnitude_at(place);
     const int32_t index = magnitude < kLast ? magnitude : kLast;
     const int32_t moved =
         magnitude + (place > thresholds.up[index]) - (place < thresholds.down[index]);
@@ -49,34 +59,43 @@ void move_values(const float* __restrict y, size_t count, float step, float roun
   }
 }
 
-// Of one value; answers 1 where it was appended.
-size_t count_value(int32_t q, uint32_t* table, int32_t* far) {
-  const uint32_t index = static_cast<uint32_t>(q) + ValueCounts::kNear;
-  if (index < 2 * ValueCounts::kNear) {
-    ++table[index];
-    return 0;
+[[maybe_unused]] void quantise(const float* y, size_t count, float step, float rounding,
+                               const ValueThresholds* thresholds, int32_t* q) {
+  if (thresholds) {
+    quantise_by_thresholds(y, count, step, rounding, *thresholds, q);
+  } else {
+    quantise_to_nearest(y, count, step, rounding, q);
   }
-  *far = q;
-  return 1;
 }
 
-size_t count_values(const int32_t* q, size_t count, ValueCounts& counts, int32_t* far) {
-  size_t appended = 0;
+uint32_t base_values(const int32_t* __restrict q, size_t count, uint32_t dropped_bits,
+                     int8_t* __restrict values) {
   int32_t magnitudes = 0;
   for (size_t i = 0; i < count; ++i) {
-    appended += count_value(q[i], counts.table[i % 4], far + appended);
-    magnitudes |= with_sign(q[i], q[i] >> 31);
+    const int32_t sign = q[i] >> 31;
+    const int32_t magnitude = with_sign(q[i], sign) >> dropped_bits;
+    const int32_t bounded = magnitude < kMaxBaseByte ? magnitude : kMaxBaseByte;
+    values[i] = static_cast<int8_t>(with_sign(bounded, sign));
+    magnitudes |= magnitude;
   }
-  counts.magnitudes |= static_cast<uint32_t>(magnitudes);
-  return appended;
+  return static_cast<uint32_t>(magnitudes);
 }
 
-void base_symbols(const int32_t* __restrict q, size_t count, uint32_t dropped_bits, int32_t largest,
-                  uint8_t* __restrict symbols) {
-  const uint32_t escape = 2 * static_cast<uint32_t>(largest) + 1;
+void base_symbols(size_t count, int32_t largest, uint8_t* values) {
+  const auto shift = static_cast<uint8_t>(largest), escape = static_cast<uint8_t>(2 * largest + 1);
   for (size_t i = 0; i < count; ++i) {
-    const auto symbol = static_cast<uint32_t>(dropped(q[i], dropped_bits) + largest);
-    symbols[i] = static_cast<uint8_t>(symbol < escape ? symbol : escape);
+    const auto symbol = static_cast<uint8_t>(values[i] + shift);
+    values[i] = symbol < escape ? symbol : escape;
+  }
+}
+
+[[maybe_unused]] void count_bytes(const uint8_t* bytes, size_t count, uint8_t first,
+                                  uint32_t number, uint32_t* counts) {
+  // Four tables, so that equal neighbours need not wait for each other's count.
+  uint32_t tables[4][256] = {};
+  for (size_t i = 0; i < count; ++i) ++tables[i % 4][bytes[i]];
+  for (uint32_t i = 0; i < number; ++i) {
+    for (auto& table : tables) counts[i] += table[static_cast<uint8_t>(first + i)];
   }
 }
 

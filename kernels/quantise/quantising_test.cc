@@ -3,10 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
-#include <map>
-#include <memory>
 #include <random>
 
 #include "kernels/dtype.h"
@@ -57,12 +56,12 @@ TEST(QuantisingKernels, QuantiseAsScalarDoes) {
     std::vector<int32_t> expected(y.size()), q(y.size());
     quantise(y, step, rounding, expected);
     for (size_t i = 0; i < y.size(); ++i) {
-      const float magnitude = std::fabs(y[i]) / step + rounding;
+      const float magnitude = std::fabs(y[i]) * (1 / step) + rounding;
       const double floored = std::isnan(y[i]) ? 0 : std::fmin(std::floor(magnitude), kMaxMagnitude);
       ASSERT_EQ(expected[i], std::signbit(y[i]) ? -floored : floored);
     }
     for (const QuantisingKernels* kernels : all_kernels()) {
-      kernels->quantise(y.data(), y.size(), step, rounding, q.data());
+      kernels->quantise(y.data(), y.size(), step, rounding, nullptr, q.data());
       ASSERT_EQ(q, expected);
     }
   }
@@ -86,41 +85,36 @@ TEST(QuantisingKernels, MoveValuesByTheirThresholds) {
     for (size_t i = 0; i < y.size(); ++i) {
       const uint32_t m = magnitude(nearest[i]);
       if (m >= ValueThresholds::kMagnitudes - 1) continue;
-      const float place = std::fabs(y[i]) / step + rounding;
+      const float place = std::fabs(y[i]) * (1 / step) + rounding;
       const int32_t away = std::signbit(y[i]) ? -1 : 1;
       if (place > thresholds.up[m]) expected[i] += away;
       if (place < thresholds.down[m]) expected[i] -= away;
     }
     for (const QuantisingKernels* kernels : all_kernels()) {
-      std::vector<int32_t> q = nearest;
-      kernels->move_values(y.data(), y.size(), step, rounding, thresholds, q.data());
+      std::vector<int32_t> q(y.size());
+      kernels->quantise(y.data(), y.size(), step, rounding, &thresholds, q.data());
       ASSERT_EQ(q, expected);
     }
   }
 }
 
-TEST(QuantisingKernels, CountsEveryValueOnce) {
+TEST(QuantisingKernels, CountBytesOfARange) {
   std::mt19937 random(72);
   for (int trial = 0; trial < 100; ++trial) {
-    const auto q = random_numbers(random, below(random, 3000));
-    std::map<int32_t, uint32_t> expected;
-    for (const int32_t value : q) ++expected[value];
+    std::vector<uint8_t> bytes(below(random, 40000));
+    const uint32_t spread = 1 + below(random, 255);
+    for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(below(random, spread) - spread / 2);
+    const auto first = static_cast<uint8_t>(random());
+    const uint32_t number = below(random, 33);
+    std::vector<uint32_t> expected(number, 5);
+    for (const uint8_t byte : bytes) {
+      const auto index = static_cast<uint8_t>(byte - first);
+      if (index < number) ++expected[index];
+    }
     for (const QuantisingKernels* kernels : all_kernels()) {
-      const auto counts = std::make_unique<ValueCounts>();
-      std::vector<int32_t> far(q.size());
-      far.resize(kernels->count_values(q.data(), q.size(), *counts, far.data()));
-      uint32_t magnitudes = 0;
-      for (const int32_t value : q) magnitudes |= magnitude(value);
-      ASSERT_EQ(counts->magnitudes & magnitudes, magnitudes);
-      std::map<int32_t, uint32_t> counted;
-      for (const int32_t value : far) ++counted[value];
-      for (uint32_t i = 0; i < 2 * ValueCounts::kNear; ++i) {
-        uint32_t times = 0;
-        for (const auto& table : counts->table) times += table[i];
-        if (times > 0)
-          counted[static_cast<int32_t>(i) - static_cast<int32_t>(ValueCounts::kNear)] += times;
-      }
-      ASSERT_EQ(counted, expected);
+      std::vector<uint32_t> counts(number, 5);
+      kernels->count_bytes(bytes.data(), bytes.size(), first, number, counts.data());
+      ASSERT_EQ(counts, expected);
     }
   }
 }
@@ -133,8 +127,12 @@ TEST(QuantisingKernels, SymbolsOfBasesAndPasses) {
     const auto largest = static_cast<int32_t>(below(random, 16));
     std::vector<uint8_t> base, pass, symbols(q.size());
     std::vector<int32_t> escaped;
+    std::vector<int8_t> values;
+    uint32_t magnitudes = 0;
     for (const int32_t value : q) {
       const int32_t coarse = drop_bits(value, bits);
+      values.push_back(static_cast<int8_t>(std::clamp(coarse, -kMaxBaseByte, kMaxBaseByte)));
+      magnitudes |= magnitude(coarse);
       base.push_back(
           static_cast<uint8_t>(std::abs(coarse) <= largest ? coarse + largest : 2 * largest + 1));
       if (base.back() == 2 * largest + 1) escaped.push_back(coarse);
@@ -143,7 +141,11 @@ TEST(QuantisingKernels, SymbolsOfBasesAndPasses) {
           static_cast<uint8_t>(4 * refinement_context(before) + refinement_symbol(before, coarse)));
     }
     for (const QuantisingKernels* kernels : all_kernels()) {
-      kernels->base_symbols(q.data(), q.size(), bits, largest, symbols.data());
+      std::vector<int8_t> bytes(q.size());
+      ASSERT_EQ(kernels->base_values(q.data(), q.size(), bits, bytes.data()), magnitudes);
+      ASSERT_EQ(bytes, values);
+      symbols.assign(bytes.begin(), bytes.end());
+      kernels->base_symbols(symbols.size(), largest, symbols.data());
       ASSERT_EQ(symbols, base);
       std::vector<int32_t> found(q.size() + 1);
       found.resize(kernels->base_escapes(q.data(), q.size(), bits, largest, found.data()));
