@@ -247,8 +247,11 @@ CoefficientLoader::CoefficientLoader(const ChannelKernels& kernels, const Sectio
 
 CoefficientLoader::~CoefficientLoader() = default;
 
+Check CoefficientLoader::check_sinks() const {
+  return tiles_->check_sinks();
+}
+
 Check CoefficientLoader::load(const GroupRange& range, std::span<float> all) {
-  if (Check check = tiles_->check_sinks(); !check) return check;
   const uint32_t tokens = tiles_->coded_tokens();
   for (uint32_t first = 0; first < tokens; first += kColumnTokens) {
     const auto count = std::min<uint32_t>(kColumnTokens, tokens - first);
@@ -263,6 +266,7 @@ Checked<std::vector<float>> load_coefficients(const ChannelKernels& kernels,
   std::vector<float> all(size_t{shape.coded_tokens} * shape.coefficients);
   const GroupRange whole{0, shape.groups, 0, shape.width};
   CoefficientLoader loader(kernels, shape, dtype, layers);
+  if (Check check = loader.check_sinks(); !check) return check.fault();
   if (Check check = loader.load(whole, all); !check) return check.fault();
   return all;
 }

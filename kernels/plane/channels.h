@@ -44,10 +44,13 @@ class CoefficientLoader {
                     std::span<const TensorView> layers);
   ~CoefficientLoader();
 
+  // Fault: a NaN or infinity in a sink token.
+  Check check_sinks() const;
+
   // Those of a range, [channel group][coded token][lane]: the range's group g begins at 32 g T.
   // `all` has an element for each.
-  // Fault: a NaN or infinity, at the element's index (plane.h, encode_section). Sink tokens are
-  // checked too. Or a coefficient that overflows fp32, at its token's index in the first layer.
+  // Fault: a NaN or infinity, at the element's index (plane.h, encode_section). Or a coefficient
+  // that overflows fp32, at its token's index in the first layer.
   Check load(const GroupRange& range, std::span<float> all);
 
  private:

@@ -24,8 +24,9 @@ struct SymbolCounts {
   std::vector<std::array<std::array<uint32_t, 3>, 3>> passes;  // [pass][context][symbol]
 };
 
-// `q`: the group's finest values, of which the base drops `dropped_bits`. parts[0] becomes the base's
-// values as bytes (QuantisingKernels), parts[k] the symbol indices of pass k - 1; q.size() each.
+// `q`: the group's finest values, of which the base drops `dropped_bits`. parts[0] becomes the
+// base's values as bytes (QuantisingKernels), parts[k] the symbol indices of pass k - 1; q.size()
+// each.
 SymbolCounts count_symbols(std::span<const int32_t> q, uint32_t dropped_bits,
                            const QuantisingKernels& kernels,
                            std::span<const std::span<uint8_t>> parts);

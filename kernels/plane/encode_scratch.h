@@ -13,11 +13,10 @@
 namespace kvcast::kernels {
 
 struct EncodeScratch {
-  UninitialisedVector<float> coefficients;  // of some channel groups
-  UninitialisedVector<int32_t> q, escaped;  // of one
-  UninitialisedVector<float> sample;        // of its coefficients
-  UninitialisedVector<uint8_t> sample_symbols;
-  UninitialisedVector<uint8_t> symbols;  // of a section
+  UninitialisedVector<float> coefficients;      // of some channel groups
+  UninitialisedVector<int32_t> q, escaped;      // of one
+  UninitialisedVector<uint8_t> sample_symbols;  // of some of its steps
+  UninitialisedVector<uint8_t> symbols;         // of a section
 };
 
 // Thread-safe.

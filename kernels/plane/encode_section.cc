@@ -7,6 +7,7 @@
 
 #include "kernels/plane.h"
 #include "kernels/plane/channels.h"
+#include "kernels/plane/row_loader.h"
 #include "kernels/plane/value_choice.h"
 #include "kernels/plane/writer.h"
 #include "kernels/quantise/quantiser.h"
@@ -100,22 +101,30 @@ class GroupQuantiser {
     const size_t lanes = shape_.lanes(g), steps = y.size() / lanes;
     const size_t stride = steps < kStride * kLeastSteps ? 1 : kStride;
     const size_t count = (steps + stride - 1) / stride * lanes;
-    scratch_.sample.resize(count);
+    scratch_.q.resize(count);
     for (size_t i = 0; i < count; i += lanes)
-      std::copy_n(y.data() + i * stride, lanes, scratch_.sample.data() + i);
+      quantise(y.subspan(i * stride, lanes), nullptr, scratch_.q.data() + i);
     scratch_.sample_symbols.resize(symbols_.parts.size() * count);
     std::vector<std::span<uint8_t>> parts;
     for (size_t part = 0; part < symbols_.parts.size(); ++part)
       parts.push_back(std::span(scratch_.sample_symbols).subspan(part * count, count));
-    return class_of_values(scratch_.sample, nullptr, parts);
+    return class_of_quantised(parts);
   }
 
   std::optional<ClassChoice> class_of_values(std::span<const float> y,
                                              const ValueThresholds* thresholds,
                                              std::span<const std::span<uint8_t>> parts) {
     scratch_.q.resize(y.size());
+    quantise(y, thresholds, scratch_.q.data());
+    return class_of_quantised(parts);
+  }
+
+  void quantise(std::span<const float> y, const ValueThresholds* thresholds, int32_t* q) const {
     kernels_.quantise(y.data(), y.size(), shape_.codec->step, shape_.codec->rounding, thresholds,
-                      scratch_.q.data());
+                      q);
+  }
+
+  std::optional<ClassChoice> class_of_quantised(std::span<const std::span<uint8_t>> parts) const {
     return choose_class(codec_.tables().classes,
                         count_symbols(scratch_.q, shape_.codec->drop_bits[0], kernels_, parts));
   }
@@ -167,12 +176,17 @@ Checked<SectionSymbols> quantise_section(const Codec& codec, const SectionShape&
   const size_t tokens = shape.coded_tokens;
   SectionSymbols symbols = room_for_symbols(shape, scratch);
   CoefficientLoader loader(*codec.tables().channels, shape, dtype, layers);
+  const auto rows = RowLoader::of(*codec.tables().encoding->quantising, shape, dtype, layers);
   GroupQuantiser quantiser(codec, shape, values, scratch, symbols);
+  if (Check check = loader.check_sinks(); !check) return check.fault();
   for (const GroupRange& range : group_ranges(shape)) {
     const uint32_t first = range.first_group * kLanes;
     const uint32_t end = std::min(first + range.groups * kLanes, shape.coefficients);
     scratch.coefficients.resize(tokens * (end - first));
-    if (Check check = loader.load(range, scratch.coefficients); !check) return check.fault();
+    // Where some coefficient is not finite, the loader says which.
+    if (!rows || !rows->load(range, scratch.coefficients)) {
+      if (Check check = loader.load(range, scratch.coefficients); !check) return check.fault();
+    }
     for (uint32_t g = 0; g < range.groups; ++g) {
       const auto y = std::span<const float>(scratch.coefficients)
                          .subspan(tokens * kLanes * g, tokens * shape.lanes(range.first_group + g));

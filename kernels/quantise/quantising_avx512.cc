@@ -10,6 +10,29 @@ size_t append(__mmask16 mask, __m512i values, int32_t* to) {
   return static_cast<size_t>(_mm_popcnt_u32(mask));
 }
 
+bool load_rows(const std::byte* x, size_t stride, size_t rows, const float* mean,
+               const float* scale, float* y) {
+  constexpr size_t kRow = 32, kAhead = 16;  // rows further on that may be read soon
+  const __m512 one = _mm512_set1_ps(1);
+  const __m512 shift[2] = {_mm512_loadu_ps(mean), _mm512_loadu_ps(mean + 16)};
+  const __m512 factor[2] = {_mm512_div_ps(one, _mm512_loadu_ps(scale)),
+                            _mm512_div_ps(one, _mm512_loadu_ps(scale + 16))};
+  __m512i largest = _mm512_setzero_si512();  // of absolute values
+  for (size_t row = 0; row < rows; ++row, x += stride, y += kRow) {
+    __builtin_prefetch(x + kAhead * stride);
+#pragma GCC unroll 2
+    for (size_t half = 0; half < 2; ++half) {
+      const __m512i bits =
+          _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x) + half));
+      const __m512 value = _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
+      const __m512 normal = _mm512_mul_ps(_mm512_sub_ps(value, shift[half]), factor[half]);
+      _mm512_storeu_ps(y + 16 * half, normal);
+      largest = _mm512_max_epi32(largest, _mm512_castps_si512(_mm512_abs_ps(normal)));
+    }
+  }
+  return _mm512_reduce_max_epi32(largest) < 0x7F800000;
+}
+
 // Of 16 magnitudes below 64.
 __m512 look_up(const float* table, __m512i magnitude, __mmask16 large) {
   const __m512 low =
@@ -101,6 +124,34 @@ void count_by_comparing(const uint8_t* bytes, size_t count, uint8_t first, uint3
   }
 }
 
+// The sum of 32 parts, and of `left` further terms.
+template <typename Term>
+double add_parts(const __m512d (&parts)[4], size_t left, Term term) {
+  alignas(64) double sums[kParts];
+  for (size_t part = 0; part < 4; ++part) _mm512_store_pd(sums + 8 * part, parts[part]);
+  for (size_t i = 0; i < left; ++i) {
+    const double value = term(i);
+    sums[i] += value * value;
+  }
+  double sum = 0;
+  for (const double part : sums) sum += part;
+  return sum;
+}
+
+// Squares of floats are exact in fp64, so that a fused sum is rounded as an unfused one.
+double energy_by_fma(const float* y, size_t count) {
+  __m512d parts[4] = {};
+  size_t i = 0;
+  for (; i + kParts <= count; i += kParts) {
+#pragma GCC unroll 4
+    for (size_t part = 0; part < 4; ++part) {
+      const __m512d value = _mm512_cvtps_pd(_mm256_loadu_ps(y + i + 8 * part));
+      parts[part] = _mm512_fmadd_pd(value, value, parts[part]);
+    }
+  }
+  return add_parts(parts, count - i, [&](size_t at) { return static_cast<double>(y[i + at]); });
+}
+
 // Reconstructions of magnitudes below 32 are looked up; a vector with a larger one is computed.
 double squared_error_by_table(const CellReconstruction& how, uint32_t dropped_bits, const float* y,
                               const int32_t* q, size_t count) {
@@ -130,19 +181,51 @@ double squared_error_by_table(const CellReconstruction& how, uint32_t dropped_bi
       const __m512 error = _mm512_sub_ps(_mm512_castsi512_ps(turned), expected);
       const __m512d first = _mm512_cvtps_pd(_mm512_castps512_ps256(error));
       const __m512d second = _mm512_cvtps_pd(_mm512_extractf32x8_ps(error, 1));
-      parts[2 * half] = _mm512_add_pd(parts[2 * half], _mm512_mul_pd(first, first));
-      parts[2 * half + 1] = _mm512_add_pd(parts[2 * half + 1], _mm512_mul_pd(second, second));
+      parts[2 * half] = _mm512_fmadd_pd(first, first, parts[2 * half]);
+      parts[2 * half + 1] = _mm512_fmadd_pd(second, second, parts[2 * half + 1]);
     }
   }
-  alignas(64) double sums[kParts];
-  for (size_t part = 0; part < 4; ++part) _mm512_store_pd(sums + 8 * part, parts[part]);
-  for (size_t part = 0; i < count; ++i, ++part) {
-    const double error = static_cast<double>(y[i] - reconstructed(how, dropped_bits, q[i]));
-    sums[part] += error * error;
+  return add_parts(parts, count - i, [&](size_t at) {
+    return static_cast<double>(y[i + at] - reconstructed(how, dropped_bits, q[i + at]));
+  });
+}
+
+uint32_t narrow_base_values(const int32_t* q, size_t count, uint32_t dropped_bits, int8_t* values) {
+  const __m128i shift = _mm_cvtsi32_si128(static_cast<int>(dropped_bits));
+  const __m512i most = _mm512_set1_epi32(kMaxBaseByte);
+  __m512i magnitudes = _mm512_setzero_si512();
+  size_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    const __m512i finest = _mm512_loadu_si512(q + i);
+    const __m512i magnitude = _mm512_srl_epi32(_mm512_abs_epi32(finest), shift);
+    magnitudes = _mm512_or_si512(magnitudes, magnitude);
+    const __m512i bounded = _mm512_min_epi32(magnitude, most);
+    const __m512i sign = _mm512_srai_epi32(finest, 31);
+    const __m512i value = _mm512_sub_epi32(_mm512_xor_si512(bounded, sign), sign);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(values + i), _mm512_cvtepi32_epi8(value));
   }
-  double sum = 0;
-  for (const double part : sums) sum += part;
-  return sum;
+  return static_cast<uint32_t>(_mm512_reduce_or_epi32(magnitudes)) |
+         base_values(q + i, count - i, dropped_bits, values + i);
+}
+
+void narrow_pass_symbols(const int32_t* q, size_t count, uint32_t dropped_bits, uint8_t* indices) {
+  const __m128i before_shift = _mm_cvtsi32_si128(static_cast<int>(dropped_bits));
+  const __m128i bit_shift = _mm_cvtsi32_si128(static_cast<int>(dropped_bits - 1));
+  const __m512i one = _mm512_set1_epi32(1), two = _mm512_set1_epi32(2);
+  size_t i = 0;
+  for (; i + 16 <= count; i += 16) {
+    const __m512i finest = _mm512_loadu_si512(q + i);
+    const __m512i magnitude = _mm512_abs_epi32(finest);
+    const __m512i context = _mm512_min_epu32(_mm512_srl_epi32(magnitude, before_shift), two);
+    const __m512i bit = _mm512_and_si512(_mm512_srl_epi32(magnitude, bit_shift), one);
+    __m512i index = _mm512_or_si512(_mm512_slli_epi32(context, 2), bit);
+    // What becomes -1 is symbol 2 of context 0.
+    const __mmask16 negative =
+        _mm512_mask_cmpeq_epi32_mask(_mm512_movepi32_mask(finest), index, one);
+    index = _mm512_mask_add_epi32(index, negative, index, one);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(indices + i), _mm512_cvtepi32_epi8(index));
+  }
+  pass_symbols(q + i, count - i, dropped_bits, indices + i);
 }
 
 size_t find_escapes(const int32_t* q, size_t count, uint32_t dropped_bits, int32_t largest,
@@ -166,7 +249,8 @@ size_t find_escapes(const int32_t* q, size_t count, uint32_t dropped_bits, int32
 }  // namespace
 
 constexpr QuantisingKernels kQuantisingKernels{
-    quantise_by_registers, base_values,        base_symbols, find_escapes,
-    pass_symbols,          count_by_comparing, energy,       squared_error_by_table};
+    load_rows,          quantise_by_registers, narrow_base_values,
+    base_symbols,       find_escapes,          narrow_pass_symbols,
+    count_by_comparing, energy_by_fma,         squared_error_by_table};
 
 }  // namespace kvcast::kernels::avx512

@@ -23,6 +23,10 @@ struct ValueThresholds {
 inline constexpr int32_t kMaxBaseByte = 16;
 
 struct QuantisingKernels {
+  // 32 channels of rows `stride` bytes apart: y = (x - mean) (1 / scale), [rows][32]. False: some y
+  // is not finite.
+  bool (*load_bf16_rows)(const std::byte* x, size_t stride, size_t rows, const float* mean,
+                         const float* scale, float* y);
   // kernels/quantise/quantiser.h; then moves values by one at most. Without thresholds none moves.
   void (*quantise)(const float* y, size_t count, float step, float rounding,
                    const ValueThresholds* thresholds, int32_t* q);

@@ -24,6 +24,31 @@ int32_t dropped(int32_t q, uint32_t bits) {
   return with_sign(with_sign(q, sign) >> bits, sign);
 }
 
+[[maybe_unused]] bool load_bf16_rows(const std::byte* x, size_t stride, size_t rows,
+                                     const float* mean, const float* scale, float* y) {
+  constexpr size_t kRow = 32, kAhead = 16;  // rows further on that may be read soon
+  float shift[kRow], factor[kRow];
+  for (size_t c = 0; c < kRow; ++c) {
+    shift[c] = mean[c];
+    factor[c] = 1.0f / scale[c];
+  }
+  int32_t largest[kRow] = {};
+  for (size_t row = 0; row < rows; ++row, x += stride, y += kRow) {
+    __builtin_prefetch(x + kAhead * stride);
+    uint16_t bits[kRow];
+    __builtin_memcpy(bits, x, sizeof(bits));
+    for (size_t c = 0; c < kRow; ++c) {
+      const float value = __builtin_bit_cast(float, static_cast<uint32_t>(bits[c]) << 16);
+      y[c] = (value - shift[c]) * factor[c];
+      const auto magnitude = static_cast<int32_t>(bits_of(y[c]) & ~kSignBit);
+      largest[c] = largest[c] < magnitude ? magnitude : largest[c];
+    }
+  }
+  int32_t most = 0;
+  for (const int32_t of_channel : largest) most = most < of_channel ? of_channel : most;
+  return most < 0x7F800000;
+}
+
 // |y| / step + rounding.
 float place_of(float y, float inverse_step, float rounding) {
   return __builtin_bit_cast(float, bits_of(y) & ~kSignBit) * inverse_step + rounding;
@@ -160,7 +185,7 @@ double sum_of_squares(size_t count, Term term) {
   return sum;
 }
 
-double energy(const float* y, size_t count) {
+[[maybe_unused]] double energy(const float* y, size_t count) {
   return sum_of_squares(count, [y](size_t i) { return static_cast<double>(y[i]); });
 }
 

@@ -29,7 +29,7 @@ struct ColumnKernels {
   // Turns a pair of columns by the angles of its tokens and scales it: kernels/rope.h.
   void (*rotate)(const float* cosine, const float* sine, float scaling, float* first,
                  float* second);
-  // x = (x - mean) / scale, each channel its own.
+  // x = (x - mean) (1 / scale), each channel its own.
   void (*normalise)(const float* mean, const float* scale, size_t channels, float* columns);
   // out = matrix * in; matrix: [rows][columns]. Each sum runs over the columns in ascending order
   // from 0, one rounding an operation.

@@ -76,8 +76,8 @@ void rotate(const float* __restrict cosine, const float* __restrict sine, float 
 void normalise(const float* mean, const float* scale, size_t channels, float* __restrict columns) {
   for (size_t c = 0; c < channels; ++c) {
     float* const x = columns + c * kColumnTokens;
-    const float shift = mean[c], divisor = scale[c];
-    for (size_t t = 0; t < kColumnTokens; ++t) x[t] = (x[t] - shift) / divisor;
+    const float shift = mean[c], factor = 1.0f / scale[c];
+    for (size_t t = 0; t < kColumnTokens; ++t) x[t] = (x[t] - shift) * factor;
   }
 }
 

@@ -85,8 +85,8 @@ struct LoadChannels {
                    pair.is_second, rope.unscaling);
       }
     }
-    const float u = divide(subtract(x, at<float>(common.profile, image.mean)[channel]),
-                           at<float>(common.profile, image.scale)[channel]);
+    const float u = multiply(subtract(x, at<float>(common.profile, image.mean)[channel]),
+                             divide(1, at<float>(common.profile, image.scale)[channel]));
     if (section.block_count > 0) {
       at<float>(common.scratch, section.channels)[size_t{coded} * image.width + channel] = u;
       return;
