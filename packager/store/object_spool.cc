@@ -27,10 +27,8 @@ Result<manifests::Digest> digest_of(const StagedFile& file, uint64_t bytes) {
 
 }  // namespace
 
-ObjectSpool::ObjectSpool(ObjectStore& store, const manifests::ObjectHeader& header, StagedFile file,
-                         size_t sections)
-    : store_(&store),
-      header_(header),
+ObjectSpool::ObjectSpool(const manifests::ObjectHeader& header, StagedFile file, size_t sections)
+    : header_(header),
       file_(std::move(file)),
       section_count_(sections),
       end_(manifests::object_head_bytes(sections)) {
@@ -41,7 +39,7 @@ Result<ObjectSpool> ObjectSpool::create(ObjectStore& store, const manifests::Obj
                                         size_t sections) {
   Result<StagedFile> file = store.stage();
   if (!file.ok()) return file.error();
-  return ObjectSpool(store, header, std::move(*file), sections);
+  return ObjectSpool(header, std::move(*file), sections);
 }
 
 Status ObjectSpool::append(kernels::SectionId id, std::span<const std::byte> bytes) {

@@ -17,7 +17,7 @@ namespace kvcast::packager {
 
 class ObjectSpool {
  public:
-  // `sections` must be appended, in the order of the object. `store` must outlive the spool.
+  // `sections` must be appended, in the order of the object.
   static manifests::Result<ObjectSpool> create(ObjectStore& store,
                                                const manifests::ObjectHeader& header,
                                                size_t sections);
@@ -27,10 +27,8 @@ class ObjectSpool {
   manifests::Result<FinishedObject> finish() &&;
 
  private:
-  ObjectSpool(ObjectStore& store, const manifests::ObjectHeader& header, manifests::StagedFile file,
-              size_t sections);
+  ObjectSpool(const manifests::ObjectHeader& header, manifests::StagedFile file, size_t sections);
 
-  ObjectStore* store_;
   manifests::ObjectHeader header_;
   manifests::StagedFile file_;
   size_t section_count_;

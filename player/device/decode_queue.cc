@@ -30,7 +30,7 @@ DecodeQueue::DecodeQueue(DeviceKvSink& sink)
     : sink_(sink),
       device_(sink.room().device()),
       memory_(sink.room().memory()),
-      resident_(device_, memory_) {}
+      resident_(memory_) {}
 
 DecodeQueue::~DecodeQueue() {
   // A device that fails here has failed before, and was told of then.

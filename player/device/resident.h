@@ -20,8 +20,7 @@ class Resident {
  public:
   using Object = std::shared_ptr<const StoredObject>;
 
-  Resident(kernels::DeviceRuntime& device, DeviceMemory& memory)
-      : device_(device), memory_(memory) {}
+  explicit Resident(DeviceMemory& memory) : memory_(memory) {}
   ~Resident() { drop(); }
   Resident(const Resident&) = delete;
   Resident& operator=(const Resident&) = delete;
@@ -63,7 +62,6 @@ class Resident {
   void fill(Entry& entry, std::span<std::byte> piece) const;
   Entry* next_upload();
 
-  kernels::DeviceRuntime& device_;
   DeviceMemory& memory_;
   std::map<const StoredObject*, Entry> entries_;
   std::deque<const StoredObject*> uploads_;  // in the order they were asked for
