@@ -43,10 +43,20 @@ class LockstepDecoder {
                   uint16_t{0});
   }
 
-  // The walks with the most groups left, so that none is left alone early; a narrow group is alone.
-  size_t choose(std::span<Walk*, kMaxDecodeStreams> chosen) {
+  // Of batches as even as they can be: what is left over would be alone.
+  size_t batch_size() {
     const size_t most =
         section_.values.form() == ValueForm::kFused ? kMaxFusedGroups : kMaxDecodeStreams;
+    const auto& walks = walks_.walks();
+    const auto left = static_cast<size_t>(std::count_if(
+        walks.begin(), walks.end(), [](const Walk& walk) { return walk.groups_left() > 0; }));
+    const size_t batches = std::max<size_t>(1, (left + most - 1) / most);
+    return std::max<size_t>(1, (left + batches - 1) / batches);
+  }
+
+  // The walks with the most groups left, so that none is left alone early; a narrow group is alone.
+  size_t choose(std::span<Walk*, kMaxDecodeStreams> chosen) {
+    const size_t most = batch_size();
     size_t count = 0;
     for (Walk& walk : walks_.walks()) {
       if (walk.groups_left() == 0) continue;
