@@ -14,11 +14,12 @@ enum class Implementation : uint8_t {
   kScalar = 0,
   kAvx2 = 1,
   kAvx512 = 2,  // F, BW, DQ, VL and VBMI2: Ice Lake, Zen 4 and later
+  kAmx = 3,     // and tiles of bf16: Sapphire Rapids and later
 };
 
 // From the plainest to the fastest.
 std::span<const Implementation> implementations();
-const char* implementation_name(Implementation implementation);  // "scalar", "avx2", "avx512"
+const char* implementation_name(Implementation implementation);  // "scalar", "avx2", "avx512", "amx"
 bool runs_here(Implementation implementation);  // the CPU and the system have what it needs
 
 // The one named; for "", and for "cuda" where a CUDA device answers (device_decode.h), the fastest

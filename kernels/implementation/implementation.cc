@@ -11,7 +11,7 @@ namespace kvcast::kernels {
 namespace {
 
 constexpr std::array kAll = {Implementation::kScalar, Implementation::kAvx2,
-                             Implementation::kAvx512};
+                             Implementation::kAvx512, Implementation::kAmx};
 
 constexpr std::string_view kCudaName = "cuda";
 
@@ -29,6 +29,8 @@ const char* implementation_name(Implementation implementation) {
       return "avx2";
     case Implementation::kAvx512:
       return "avx512";
+    case Implementation::kAmx:
+      return "amx";
   }
   return "unknown";
 }
@@ -50,7 +52,8 @@ Checked<Implementation> find_implementation(std::string_view name) {
     return fastest;
   }
   if (name.empty()) return fastest;
-  return Fault{"no implementation is called \"" + std::string(name) + "\"; there are " + names + ", " + std::string(kCudaName)};
+  return Fault{"no implementation is called \"" + std::string(name) + "\"; there are " + names +
+               ", " + std::string(kCudaName)};
 }
 
 Implementation default_implementation() {

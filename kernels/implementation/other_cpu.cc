@@ -21,7 +21,7 @@ const EncodeKernels& encode_kernels(Implementation) {
 namespace {
 
 constexpr NamedTransformKernels kTransform[] = {
-    {"scalar", {&scalar::kColumnKernels, &scalar::kInverseKernels}}};
+    {"scalar", {&scalar::kColumnKernels, &scalar::kInverseKernels, &scalar::kFinishKernels}}};
 
 }  // namespace
 

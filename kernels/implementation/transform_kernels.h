@@ -5,7 +5,7 @@
 #include <span>
 
 #include "kernels/implementation.h"
-#include "kernels/transform/column_kernels.h"
+#include "kernels/transform/kernel_set.h"
 
 namespace kvcast::kernels {
 

@@ -1,10 +1,10 @@
 #include <vector>
 
 #include "kernels/implementation.h"
+#include "kernels/implementation/amx.h"
 #include "kernels/implementation/encode_kernels.h"
 #include "kernels/implementation/transform_kernels.h"
 #include "kernels/implementation/vector_kernels.h"
-#include "kernels/transform/inverse_onednn.h"
 
 namespace kvcast::kernels {
 
@@ -20,6 +20,9 @@ bool runs_here(Implementation implementation) {
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("fma") &&
              __builtin_cpu_supports("popcnt");
+    case Implementation::kAmx:
+      return runs_here(Implementation::kAvx512) && __builtin_cpu_supports("avx512bf16") &&
+             may_use_amx();
   }
   return false;
 }
@@ -36,6 +39,7 @@ const VectorKernels* vector_kernels(Implementation implementation) {
     case Implementation::kAvx2:
       return &kAvx2;
     case Implementation::kAvx512:
+    case Implementation::kAmx:
       return &kAvx512;
   }
   return nullptr;
@@ -53,6 +57,7 @@ const EncodeKernels& encode_kernels(Implementation implementation) {
     case Implementation::kAvx2:
       return kAvx2;
     case Implementation::kAvx512:
+    case Implementation::kAmx:
       return kAvx512;
   }
   return kScalar;
@@ -61,37 +66,25 @@ const EncodeKernels& encode_kernels(Implementation implementation) {
 namespace {
 
 constexpr NamedTransformKernels kScalarTransform{
-    "scalar", {&scalar::kColumnKernels, &scalar::kInverseKernels}};
-constexpr NamedTransformKernels kAvx2Transform{"avx2",
-                                               {&avx2::kColumnKernels, &avx2::kInverseKernels}};
+    "scalar", {&scalar::kColumnKernels, &scalar::kInverseKernels, &scalar::kFinishKernels}};
+constexpr NamedTransformKernels kAvx2Transform{
+    "avx2", {&avx2::kColumnKernels, &avx2::kInverseKernels, &avx2::kFinishKernels}};
 constexpr NamedTransformKernels kAvx512Transform{
-    "avx512", {&avx512::kColumnKernels, &avx512::kInverseKernels}};
+    "avx512", {&avx512::kColumnKernels, &avx512::kInverseKernels, &avx512::kFinishKernels}};
 constexpr NamedTransformKernels kBf16Transform{
-    "avx512 bf16", {&avx512::kColumnKernels, &avx512_bf16::kInverseKernels}};
+    "avx512 bf16",
+    {&avx512::kColumnKernels, &avx512_bf16::kInverseKernels, &avx512_bf16::kFinishKernels}};
+constexpr NamedTransformKernels kAmxTransform{
+    "amx", {&avx512::kColumnKernels, &amx::kInverseKernels, &avx512_bf16::kFinishKernels}};
 
 std::vector<NamedTransformKernels> find_transform_kernels() {
   std::vector<NamedTransformKernels> found = {kScalarTransform};
   if (runs_here(Implementation::kAvx2)) found.push_back(kAvx2Transform);
   if (!runs_here(Implementation::kAvx512)) return found;
   found.push_back(kAvx512Transform);
-  if (!__builtin_cpu_supports("avx512bf16")) return found;
-  found.push_back(kBf16Transform);
-  if (const onednn::Products* products = onednn::products())
-    found.push_back({"onednn", {&avx512::kColumnKernels, &products->kernels}});
+  if (__builtin_cpu_supports("avx512bf16")) found.push_back(kBf16Transform);
+  if (runs_here(Implementation::kAmx)) found.push_back(kAmxTransform);
   return found;
-}
-
-}  // namespace
-
-namespace {
-
-// The fastest of AVX-512's: with AMX for wide products, with arithmetic on bf16, or plain.
-const TransformKernels& avx512_transform_kernels() {
-  const bool amx = onednn::products() && onednn::products()->amx;
-  for (const auto& [name, kernels] : transform_kernels_here()) {
-    if (amx && kernels.inverse == &onednn::products()->kernels) return kernels;
-  }
-  return __builtin_cpu_supports("avx512bf16") ? kBf16Transform.kernels : kAvx512Transform.kernels;
 }
 
 }  // namespace
@@ -103,7 +96,10 @@ const TransformKernels& transform_kernels(Implementation implementation) {
     case Implementation::kAvx2:
       return kAvx2Transform.kernels;
     case Implementation::kAvx512:
-      return avx512_transform_kernels();
+      return __builtin_cpu_supports("avx512bf16") ? kBf16Transform.kernels
+                                                  : kAvx512Transform.kernels;
+    case Implementation::kAmx:
+      return kAmxTransform.kernels;
   }
   return kScalarTransform.kernels;
 }

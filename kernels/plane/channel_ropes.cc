@@ -1,7 +1,5 @@
 #include "kernels/plane/channel_ropes.h"
 
-#include <algorithm>
-
 namespace kvcast::kernels {
 namespace {
 
@@ -22,7 +20,6 @@ ChannelRopes::ChannelRopes(const SectionShape& shape, std::span<const RopeAngles
     const size_t size = ropes[rope].rope().inv_freq.size() * kColumnTokens;
     table.used = true;
     table.cosine.resize(size);
-    table.sine.resize(size);
     table.minus_sine.resize(size);
   }
 }
@@ -32,9 +29,8 @@ void ChannelRopes::move_to(uint32_t first, size_t count) {
     Table& table = tables_[i];
     if (!table.used) continue;
     ropes_[i].columns(shape_.tokens.begin + first, count, kColumnTokens, table.cosine.data(),
-                      table.sine.data());
-    std::transform(table.sine.begin(), table.sine.end(), table.minus_sine.begin(),
-                   [](float sine) { return -sine; });
+                      table.minus_sine.data());
+    for (float& sine : table.minus_sine) sine = -sine;
   }
 }
 
@@ -47,26 +43,14 @@ void ChannelRopes::undo(const ColumnKernels& kernels, uint32_t layer, float* hea
   const Table* const table = table_of(layer);
   if (!table) return;
   const Rope& rope = ropes_[rope_of(shape_, layer)].rope();
-  rotate(kernels, rope, table->cosine.data(), table->minus_sine.data(),
-         static_cast<float>(1.0 / rope.attention_scaling), head);
-}
-
-void ChannelRopes::redo(const ColumnKernels& kernels, uint32_t layer, float* head) const {
-  const Table* const table = table_of(layer);
-  if (!table) return;
-  const Rope& rope = ropes_[rope_of(shape_, layer)].rope();
-  rotate(kernels, rope, table->cosine.data(), table->sine.data(),
-         static_cast<float>(rope.attention_scaling), head);
-}
-
-void ChannelRopes::rotate(const ColumnKernels& kernels, const Rope& rope, const float* cosine,
-                          const float* sine, float scaling, float* head) const {
   const size_t pairs = rope.inv_freq.size();
   const bool half_split = rope.layout == Rope::Layout::kHalfSplit;
   const size_t step = half_split ? 1 : 2, apart = half_split ? pairs : 1;
+  const auto scaling = static_cast<float>(1.0 / rope.attention_scaling);
   float* first = head + rope.first_dim * kColumnTokens;
   for (size_t i = 0; i < pairs; ++i, first += step * kColumnTokens) {
-    kernels.rotate(cosine + i * kColumnTokens, sine + i * kColumnTokens, scaling, first,
+    kernels.rotate(table->cosine.data() + i * kColumnTokens,
+                   table->minus_sine.data() + i * kColumnTokens, scaling, first,
                    first + apart * kColumnTokens);
   }
 }

@@ -20,16 +20,13 @@ class ChannelRopes {
 
   // `head`: the columns of one head of a layer of the section.
   void undo(const ColumnKernels& kernels, uint32_t layer, float* head) const;
-  void redo(const ColumnKernels& kernels, uint32_t layer, float* head) const;
 
  private:
   struct Table {
     bool used = false;
-    std::vector<float> cosine, sine, minus_sine;  // [frequency][kColumnTokens]
+    std::vector<float> cosine, minus_sine;  // [frequency][kColumnTokens]
   };
   const Table* table_of(uint32_t layer) const;  // nullptr: the layer has no RoPE
-  void rotate(const ColumnKernels& kernels, const Rope& rope, const float* cosine,
-              const float* sine, float scaling, float* head) const;
 
   const SectionShape& shape_;
   std::span<const RopeAngles> ropes_;

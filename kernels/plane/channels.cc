@@ -7,7 +7,7 @@
 
 #include "kernels/implementation/transform_kernels.h"
 #include "kernels/plane/channel_ropes.h"
-#include "kernels/transform/transform.h"
+#include "kernels/transform/forward_transform.h"
 
 namespace kvcast::kernels {
 namespace {
@@ -33,22 +33,6 @@ void load_columns(const ColumnKernels& kernels, DType dtype, const std::byte* fr
   for (size_t t = 0; t < kColumnTokens; ++t) {
     if (t < tokens) load_f32(dtype, from + t * stride, row);
     for (size_t c = 0; c < channels; ++c) columns[c * kColumnTokens + t] = row[c];
-  }
-}
-
-void store_columns(const ColumnKernels& kernels, DType dtype, const float* columns, size_t tokens,
-                   size_t channels, std::vector<uint16_t>& narrow, std::byte* to, size_t stride) {
-  if (is_bf16_or_f16(dtype)) {
-    narrow.resize(channels * kColumnTokens);
-    (dtype == DType::kBf16 ? kernels.narrow_to_bf16 : kernels.narrow_to_f16)(columns, narrow.size(),
-                                                                             narrow.data());
-    kernels.to_rows(narrow.data(), tokens, channels, to, stride);
-    return;
-  }
-  std::vector<float> row(channels);
-  for (size_t t = 0; t < tokens; ++t) {
-    for (size_t c = 0; c < channels; ++c) row[c] = columns[c * kColumnTokens + t];
-    store_f32(dtype, row, to + t * stride);
   }
 }
 
@@ -97,56 +81,6 @@ Fault overflow(const SectionShape& shape, std::span<const float* const> coeffici
 uint32_t unit(const SectionShape& shape) {
   return shape.side == Side::kKey ? shape.profile->geometry.dim(shape.side) : 2 * kLanes;
 }
-
-// Writes tile after tile of a section.
-class Storer {
- public:
-  Storer(const ChannelKernels& kernels, const SectionShape& shape, DType dtype,
-         std::span<const MutableTensorView> layers)
-      : kernels_(*kernels.transform->columns),
-        shape_(shape),
-        dtype_(dtype),
-        layers_(layers),
-        ropes_(shape, kernels.ropes),
-        transform_(*shape.codec, *kernels.transform->inverse,
-                   kernels.packed_bases.of(*shape.codec)) {}
-
-  // Coded tokens [first, first + count).
-  void store(uint32_t first, uint32_t count, std::span<const uint16_t> coefficients) {
-    const auto rows = coefficients.subspan(size_t{first} * shape_.coefficients);
-    kernels_.to_columns(reinterpret_cast<const std::byte*>(rows.data()),
-                        shape_.coefficients * sizeof(uint16_t), count, shape_.coefficients,
-                        kAheadInRow, transform_.coefficients().data());
-    const uint32_t token = shape_.sinks + first;
-    ropes_.move_to(token, count);
-    const uint32_t dim = shape_.profile->geometry.dim(shape_.side);
-    transform_.begin();
-    for (size_t stored = 0; !transform_.done();) {
-      for (const size_t ready = transform_.advance(); stored + dim <= ready; stored += dim)
-        store_head(stored, dim, token, count);
-    }
-  }
-
- private:
-  void store_head(size_t channel, uint32_t dim, uint32_t token, uint32_t count) {
-    const auto layer = static_cast<uint32_t>(channel / shape_.channels);
-    float* const head = transform_.channels().data() + channel * kColumnTokens;
-    ropes_.redo(kernels_, layer, head);
-    const MutableTensorView& view = layers_[layer];
-    store_columns(kernels_, dtype_, head, count, dim, narrow_,
-                  view.data + token * view.token_stride_bytes +
-                      channel % shape_.channels * dtype_bytes(dtype_),
-                  view.token_stride_bytes);
-  }
-
-  const ColumnKernels& kernels_;
-  const SectionShape& shape_;
-  DType dtype_;
-  std::span<const MutableTensorView> layers_;
-  ChannelRopes ropes_;
-  InverseTransform transform_;
-  std::vector<uint16_t> narrow_;
-};
 
 }  // namespace
 
@@ -275,16 +209,6 @@ Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType d
                                               std::span<const TensorView> layers) {
   return load_coefficients(ChannelKernels(*shape.profile, default_implementation()), shape, dtype,
                            layers);
-}
-
-void store_coefficients(const ChannelKernels& kernels, const SectionShape& shape,
-                        std::span<const uint16_t> coefficients, DType dtype,
-                        std::span<const MutableTensorView> layers) {
-  Storer storer(kernels, shape, dtype, layers);
-  for (uint32_t first = 0; first < shape.coded_tokens; first += kColumnTokens) {
-    const auto count = std::min<uint32_t>(kColumnTokens, shape.coded_tokens - first);
-    storer.store(first, count, coefficients);
-  }
 }
 
 }  // namespace kvcast::kernels

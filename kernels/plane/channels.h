@@ -1,5 +1,5 @@
-// Between an engine's tensors and the coefficients of a section: element type, layer views, RoPE
-// and transform, a tile of tokens at a time.
+// From an engine's tensors to the coefficients of a section: element type, layer views, RoPE and
+// transform, a tile of tokens at a time.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@
 #include "kernels/plane/section_shape.h"
 #include "kernels/rope.h"
 #include "kernels/transform/analysis_basis.h"
-#include "kernels/transform/column_kernels.h"
+#include "kernels/transform/kernel_set.h"
 #include "kernels/transform/packed_bases.h"
 
 namespace kvcast::kernels {
@@ -64,10 +64,5 @@ Checked<std::vector<float>> load_coefficients(const ChannelKernels& kernels,
                                               std::span<const TensorView> layers);
 Checked<std::vector<float>> load_coefficients(const SectionShape& shape, DType dtype,
                                               std::span<const TensorView> layers);
-
-// coefficients: bf16, [coded token][coefficient]. Writes the coded tokens of every layer.
-void store_coefficients(const ChannelKernels& kernels, const SectionShape& shape,
-                        std::span<const uint16_t> coefficients, DType dtype,
-                        std::span<const MutableTensorView> layers);
 
 }  // namespace kvcast::kernels

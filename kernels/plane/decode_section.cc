@@ -4,7 +4,7 @@
 #include <string>
 
 #include "kernels/plane.h"
-#include "kernels/plane/channels.h"
+#include "kernels/plane/channel_store.h"
 #include "kernels/plane/lockstep_decoder.h"
 #include "kernels/plane/section_planes.h"
 #include "kernels/plane/sequential_decoder.h"

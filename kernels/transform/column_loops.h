@@ -28,33 +28,6 @@ void widen_f16(const uint16_t* __restrict from, size_t count, float* __restrict 
   }
 }
 
-void narrow_to_bf16(const float* __restrict from, size_t count, uint16_t* __restrict to) {
-  for (size_t i = 0; i < count; ++i) {
-    const auto bits = __builtin_bit_cast(uint32_t, from[i]);
-    const uint32_t rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16;
-    const uint32_t cut = bits >> 16;
-    const uint32_t nan = cut | ((cut & 0x7F) == 0 ? 0x40u : 0u);
-    to[i] = static_cast<uint16_t>((bits & 0x7FFFFFFF) > 0x7F800000 ? nan : rounded);
-  }
-}
-
-void narrow_to_f16(const float* __restrict from, size_t count, uint16_t* __restrict to) {
-  for (size_t i = 0; i < count; ++i) {
-    const auto bits = __builtin_bit_cast(uint32_t, from[i]);
-    const uint32_t sign = (bits >> 16) & 0x8000;
-    const uint32_t magnitude = bits & 0x7FFFFFFF;
-    const float shifted = __builtin_bit_cast(float, magnitude) + 0.5f;
-    const uint32_t subnormal = __builtin_bit_cast(uint32_t, shifted) - 0x3F000000;
-    const uint32_t normal = (magnitude + 0xFFF + ((magnitude >> 13) & 1) - 0x38000000) >> 13;
-    const uint32_t payload = (magnitude >> 13) & 0x3FF;
-    const uint32_t nan = 0x7C00 | payload | (payload == 0 ? 0x200u : 0u);
-    uint32_t half = magnitude < 0x38800000 ? subnormal : normal;
-    half = magnitude >= 0x477FF000 ? 0x7C00 : half;
-    half = magnitude > 0x7F800000 ? nan : half;
-    to[i] = static_cast<uint16_t>(sign | half);
-  }
-}
-
 bool all_finite(const float* x, size_t count) {
   int32_t largest = 0;
   for (size_t i = 0; i < count; ++i) {

@@ -50,21 +50,15 @@ void to_columns(const std::byte* rows, size_t stride, size_t tokens, size_t chan
   }
 }
 
-void to_rows(const uint16_t* columns, size_t tokens, size_t channels, std::byte* rows,
-             size_t stride) {
-  for (size_t t = 0; t < tokens; t += 8) {
-    const size_t count = tokens - t < 8 ? tokens - t : 8;
-    size_t c = 0;
-    for (; c + 8 <= channels; c += 8) {
+void to_rows(const uint16_t* const* columns, size_t count, uint16_t* rows) {
+  for (size_t t = 0; t < kColumnTokens; t += 8) {
+    for (size_t c = 0; c < kRowColumns; c += 8) {
       __m128i x[8];
-      for (size_t i = 0; i < 8; ++i) x[i] = load(columns + (c + i) * kColumnTokens + t);
+      for (size_t i = 0; i < 8; ++i)
+        x[i] = c + i < count ? load(columns[c + i] + t) : _mm_setzero_si128();
       transpose(x);
-      for (size_t i = 0; i < count; ++i)
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(rows + (t + i) * stride + 2 * c), x[i]);
-    }
-    for (; c < channels; ++c) {
-      for (size_t i = 0; i < count; ++i)
-        std::memcpy(rows + (t + i) * stride + 2 * c, columns + c * kColumnTokens + t + i, 2);
+      for (size_t i = 0; i < 8; ++i)
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(rows + (t + i) * kRowColumns + c), x[i]);
     }
   }
 }
@@ -87,8 +81,8 @@ void to_lanes(const float* const* columns, size_t lanes, size_t tokens, float* r
 
 }  // namespace
 
-constexpr ColumnKernels kColumnKernels{
-    to_columns, to_rows, widen_bf16, widen_f16,          narrow_to_bf16, narrow_to_f16,
-    all_finite, rotate,  normalise,  multiply<32, 4, 2>, to_lanes};
+constexpr ColumnKernels kColumnKernels{to_columns, to_rows, widen_bf16, widen_f16,
+                                       all_finite, rotate,  normalise,  multiply<32, 4, 2>,
+                                       to_lanes};
 
 }  // namespace kvcast::kernels::avx2

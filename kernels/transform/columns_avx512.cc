@@ -74,19 +74,10 @@ void to_columns(const std::byte* rows, size_t stride, size_t tokens, size_t chan
   }
 }
 
-void to_rows(const uint16_t* columns, size_t tokens, size_t channels, std::byte* rows,
-             size_t stride) {
-  for (size_t c = 0; c < channels; c += 32) {
-    const __mmask32 there = first(channels - c);
-    transpose_square(
-        [&](size_t i) {
-          return c + i < channels ? _mm512_loadu_si512(columns + (c + i) * kColumnTokens)
-                                  : _mm512_setzero_si512();
-        },
-        [&](size_t t, __m512i row) {
-          if (t < tokens) _mm512_mask_storeu_epi16(rows + t * stride + 2 * c, there, row);
-        });
-  }
+void to_rows(const uint16_t* const* columns, size_t count, uint16_t* rows) {
+  transpose_square(
+      [&](size_t i) { return i < count ? _mm512_loadu_si512(columns[i]) : _mm512_setzero_si512(); },
+      [&](size_t t, __m512i row) { _mm512_storeu_si512(rows + t * kRowColumns, row); });
 }
 
 // 16 columns, 16 tokens from `t` on.
@@ -126,8 +117,8 @@ void to_lanes(const float* const* columns, size_t lanes, size_t tokens, float* r
 
 }  // namespace
 
-constexpr ColumnKernels kColumnKernels{
-    to_columns, to_rows, widen_bf16, widen_f16,          narrow_to_bf16, narrow_to_f16,
-    all_finite, rotate,  normalise,  multiply<64, 8, 2>, to_lanes};
+constexpr ColumnKernels kColumnKernels{to_columns, to_rows, widen_bf16, widen_f16,
+                                       all_finite, rotate,  normalise,  multiply<64, 8, 2>,
+                                       to_lanes};
 
 }  // namespace kvcast::kernels::avx512

@@ -14,11 +14,10 @@ void to_columns(const std::byte* rows, size_t stride, size_t tokens, size_t chan
   }
 }
 
-void to_rows(const uint16_t* columns, size_t tokens, size_t channels, std::byte* rows,
-             size_t stride) {
-  for (size_t t = 0; t < tokens; ++t) {
-    for (size_t c = 0; c < channels; ++c)
-      __builtin_memcpy(rows + t * stride + 2 * c, columns + c * kColumnTokens + t, 2);
+void to_rows(const uint16_t* const* columns, size_t count, uint16_t* rows) {
+  for (size_t t = 0; t < kColumnTokens; ++t) {
+    for (size_t c = 0; c < kRowColumns; ++c)
+      rows[t * kRowColumns + c] = c < count ? columns[c][t] : uint16_t{0};
   }
 }
 
@@ -30,8 +29,8 @@ void to_lanes(const float* const* columns, size_t lanes, size_t tokens, float* r
 
 }  // namespace
 
-constexpr ColumnKernels kColumnKernels{
-    to_columns, to_rows, widen_bf16, widen_f16,          narrow_to_bf16, narrow_to_f16,
-    all_finite, rotate,  normalise,  multiply<16, 4, 2>, to_lanes};
+constexpr ColumnKernels kColumnKernels{to_columns, to_rows, widen_bf16, widen_f16,
+                                       all_finite, rotate,  normalise,  multiply<16, 4, 2>,
+                                       to_lanes};
 
 }  // namespace kvcast::kernels::scalar

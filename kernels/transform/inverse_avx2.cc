@@ -1,14 +1,8 @@
 #include "kernels/transform/inverse_loops.h"
 
 namespace kvcast::kernels::avx2 {
-namespace {
 
-float fuse(float scale, float u, float mean) {
-  return __builtin_fmaf(scale, u, mean);
-}
-
-}  // namespace
-
-constexpr InverseKernels kInverseKernels{pack, product<32, 1, fuse>, scale_and_shift<fuse>};
+constexpr InverseKernels kInverseKernels{sizeof(float),     pack, nothing, nothing,
+                                         product<32, 4, 2>, widen};
 
 }  // namespace kvcast::kernels::avx2

@@ -1,14 +1,8 @@
 #include "kernels/transform/inverse_loops.h"
 
 namespace kvcast::kernels::avx512 {
-namespace {
 
-float fuse(float scale, float u, float mean) {
-  return __builtin_fmaf(scale, u, mean);
-}
-
-}  // namespace
-
-constexpr InverseKernels kInverseKernels{pack, product<64, 2, fuse>, scale_and_shift<fuse>};
+constexpr InverseKernels kInverseKernels{sizeof(float),     pack, nothing, nothing,
+                                         product<64, 8, 2>, widen};
 
 }  // namespace kvcast::kernels::avx512

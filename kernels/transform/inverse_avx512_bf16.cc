@@ -1,76 +1,69 @@
 #include <immintrin.h>
 
+#include <cstring>
+
 #include "kernels/transform/inverse_loops.h"
 
 namespace kvcast::kernels::avx512_bf16 {
 namespace {
 
-float fuse(float scale, float u, float mean) {
-  return __builtin_fmaf(scale, u, mean);
+constexpr size_t kTokens = 8;  // whose sums, of a panel of channels, stay in registers
+constexpr size_t kPairs = kPanel / 2;
+
+[[gnu::always_inline]] inline __m512bh load_pairs(const float* from) {
+  return reinterpret_cast<__m512bh>(_mm512_load_ps(from));
 }
 
-// In panels of pairs of rows: [panel][pair][kPanel] times two bf16; an odd last row has a zero
-// beside it.
-void pack_pairs(const uint16_t* basis, size_t rank, size_t width, float* packed) {
-  auto* to = reinterpret_cast<std::byte*>(packed);
-  for (size_t first = 0; first < width; first += kPanel) {
-    const size_t count = width - first < kPanel ? width - first : kPanel;
-    for (size_t r = 0; r < rank; r += 2, to += kPanel * sizeof(float)) {
-      uint16_t pairs[2 * kPanel] = {};
-      for (size_t c = 0; c < count; ++c) {
-        pairs[2 * c] = basis[r * width + first + c];
-        if (r + 1 < rank) pairs[2 * c + 1] = basis[(r + 1) * width + first + c];
+// basis: the panels of one panel of channels.
+void sum_tokens(const float* basis, size_t component_panels, const ComponentPanel* components,
+                size_t token, float* sums, size_t stride) {
+  __m512 sum[kTokens][2] = {};
+  for (size_t p = 0; p < component_panels; ++p) {
+    const uint16_t* const rows = components[p].of_token[token];
+    for (size_t pair = 0; pair < kPairs; ++pair, basis += kPanel) {
+      const __m512bh low = load_pairs(basis), high = load_pairs(basis + kPanel / 2);
+#pragma GCC unroll 8
+      for (size_t t = 0; t < kTokens; ++t) {
+        int both;
+        std::memcpy(&both, rows + t * kPanel + 2 * pair, sizeof(both));
+        const auto coefficients = reinterpret_cast<__m512bh>(_mm512_set1_epi32(both));
+        sum[t][0] = _mm512_dpbf16_ps(sum[t][0], coefficients, low);
+        sum[t][1] = _mm512_dpbf16_ps(sum[t][1], coefficients, high);
       }
-      __builtin_memcpy(to, pairs, sizeof(pairs));
     }
+  }
+#pragma GCC unroll 8
+  for (size_t t = 0; t < kTokens; ++t) {
+    _mm512_storeu_ps(sums + t * stride, sum[t][0]);
+    _mm512_storeu_ps(sums + t * stride + kPanel / 2, sum[t][1]);
   }
 }
 
-// Two columns become pairs, [token] times two bf16.
-void pair_components(const uint16_t* const* components, size_t rank, float* scratch) {
-  const __m512i first_half =
-      _mm512_set_epi16(47, 15, 46, 14, 45, 13, 44, 12, 43, 11, 42, 10, 41, 9, 40, 8, 39, 7, 38, 6,
-                       37, 5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
-  const __m512i second_half = _mm512_add_epi16(first_half, _mm512_set1_epi16(16));
-  for (size_t r = 0; r < rank; r += 2, scratch += kColumnTokens) {
-    const __m512i a = _mm512_loadu_si512(components[r]);
-    const __m512i b = r + 1 < rank ? _mm512_loadu_si512(components[r + 1]) : _mm512_setzero_si512();
-    _mm512_storeu_si512(scratch, _mm512_permutex2var_epi16(a, first_half, b));
-    _mm512_storeu_si512(scratch + 16, _mm512_permutex2var_epi16(a, second_half, b));
-  }
-}
-
-void product(const float* packed, size_t rank, size_t width, const uint16_t* const* components,
-             const float* scale, const float* mean, float* scratch, float* out) {
-  pair_components(components, rank, scratch);
-  const size_t pairs = (rank + 1) / 2;
-  for (size_t first = 0; first < width; first += kPanel, packed += kPanel * pairs) {
-    __m512 sum[kPanel][2] = {};
-    for (size_t p = 0; p < pairs; ++p) {
-      const auto low = reinterpret_cast<__m512bh>(_mm512_loadu_ps(scratch + p * kColumnTokens));
-      const auto high =
-          reinterpret_cast<__m512bh>(_mm512_loadu_ps(scratch + p * kColumnTokens + 16));
-#pragma GCC unroll 8
-      for (size_t c = 0; c < kPanel; ++c) {
-        const auto pair = reinterpret_cast<__m512bh>(_mm512_set1_ps(packed[p * kPanel + c]));
-        sum[c][0] = _mm512_dpbf16_ps(sum[c][0], low, pair);
-        sum[c][1] = _mm512_dpbf16_ps(sum[c][1], high, pair);
-      }
-    }
-#pragma GCC unroll 8
-    for (size_t c = 0; c < kPanel; ++c) {
-      if (first + c >= width) break;
-      const __m512 factor = _mm512_set1_ps(scale[first + c]);
-      const __m512 shift = _mm512_set1_ps(mean[first + c]);
-      float* const to = out + (first + c) * kColumnTokens;
-      _mm512_storeu_ps(to, _mm512_fmadd_ps(factor, sum[c][0], shift));
-      _mm512_storeu_ps(to + 16, _mm512_fmadd_ps(factor, sum[c][1], shift));
-    }
+void product(const CacheLine* packed, size_t rank, size_t channel_panels,
+             const ComponentPanel* components, float* sums, size_t stride) {
+  const auto* basis = reinterpret_cast<const float*>(packed);
+  for (size_t c = 0; c < channel_panels; ++c, basis += panels(rank) * kPairs * kPanel) {
+    for (size_t t = 0; t < kTileTokens; t += kTokens)
+      sum_tokens(basis, panels(rank), components, t, sums + t * stride + c * kPanel, stride);
   }
 }
 
 }  // namespace
 
-constexpr InverseKernels kInverseKernels{pack_pairs, product, scale_and_shift<fuse>};
+void pack(const uint16_t* basis, size_t rank, size_t width, CacheLine* packed) {
+  auto* to = reinterpret_cast<std::byte*>(packed);
+  for (size_t c = 0; c < panels(width) * kPanel; c += kPanel) {
+    for (size_t r = 0; r < panels(rank) * kPanel; r += 2) {
+      for (size_t i = c; i < c + kPanel; ++i, to += 2 * sizeof(uint16_t)) {
+        const uint16_t pair[2] = {
+            r < rank && i < width ? basis[r * width + i] : uint16_t{0},
+            r + 1 < rank && i < width ? basis[(r + 1) * width + i] : uint16_t{0}};
+        std::memcpy(to, pair, sizeof(pair));
+      }
+    }
+  }
+}
+
+constexpr InverseKernels kInverseKernels{sizeof(uint16_t), pack, nothing, nothing, product, widen};
 
 }  // namespace kvcast::kernels::avx512_bf16

@@ -1,8 +1,8 @@
 // Loops of InverseKernels in fp32, written once for the compiler to vectorise: see column_loops.h.
-// The packed basis is fp32, in panels: [panel][rank][kPanel].
+// Each panel of a packed basis is [component][channel], fp32.
 #pragma once
 
-#include "kernels/transform/column_kernels.h"
+#include "kernels/transform/inverse_kernels.h"
 
 namespace kvcast::kernels {
 namespace {
@@ -11,67 +11,68 @@ float from_bf16(uint16_t bits) {
   return __builtin_bit_cast(float, static_cast<uint32_t>(bits) << 16);
 }
 
-[[maybe_unused]] void pack(const uint16_t* basis, size_t rank, size_t width, float* packed) {
-  for (size_t first = 0; first < width; first += kPanel) {
-    const size_t count = width - first < kPanel ? width - first : kPanel;
-    for (size_t r = 0; r < rank; ++r, packed += kPanel) {
-      for (size_t c = 0; c < kPanel; ++c)
-        packed[c] = c < count ? from_bf16(basis[r * width + first + c]) : 0.0f;
+[[maybe_unused]] void pack(const uint16_t* basis, size_t rank, size_t width, CacheLine* packed) {
+  auto* to = reinterpret_cast<float*>(packed);
+  for (size_t c = 0; c < panels(width) * kPanel; c += kPanel) {
+    for (size_t r = 0; r < panels(rank) * kPanel; ++r, to += kPanel) {
+      for (size_t i = 0; i < kPanel; ++i)
+        to[i] = r < rank && c + i < width ? from_bf16(basis[r * width + c + i]) : 0.0f;
     }
   }
 }
 
-using Fuse = float (*)(float scale, float u, float mean);
+[[maybe_unused]] void nothing() {}
 
-template <Fuse fuse>
-void scale_column(float scale, float mean, const float* u, float* out) {
-  for (size_t t = 0; t < kColumnTokens; ++t) out[t] = fuse(scale, u[t], mean);
-}
-
-// kPanel channels of all tokens; kVectors vectors of tokens at a time stay in registers.
-template <size_t kBytes, size_t kVectors>
-void sum_panel(const float* panel, size_t rank, const float* in, float* sums) {
+// kTokens sums of kVectors vectors of channels stay in registers. They go on from those of the
+// panel of components before, but for the first.
+template <size_t kBytes, size_t kTokens, size_t kVectors>
+void add_products(bool first, const float* components, const float* basis, float* sums,
+                  size_t stride) {
   using Vector [[gnu::vector_size(kBytes), gnu::aligned(4), gnu::may_alias]] = float;
   constexpr size_t kLanes = kBytes / sizeof(float);
-  for (size_t t = 0; t < kColumnTokens; t += kVectors * kLanes) {
-    Vector sum[kPanel][kVectors] = {};
-    for (size_t r = 0; r < rank; ++r) {
-      for (size_t v = 0; v < kVectors; ++v) {
-        const Vector x = *reinterpret_cast<const Vector*>(in + r * kColumnTokens + t + v * kLanes);
-        for (size_t c = 0; c < kPanel; ++c) sum[c][v] += panel[r * kPanel + c] * x;
+  Vector sum[kTokens][kVectors] = {};
+  for (size_t t = 0; !first && t < kTokens; ++t) {
+    for (size_t v = 0; v < kVectors; ++v)
+      sum[t][v] = *reinterpret_cast<const Vector*>(sums + t * stride + v * kLanes);
+  }
+  for (size_t r = 0; r < kPanel; ++r) {
+    for (size_t v = 0; v < kVectors; ++v) {
+      const Vector row = *reinterpret_cast<const Vector*>(basis + r * kPanel + v * kLanes);
+      for (size_t t = 0; t < kTokens; ++t) sum[t][v] += components[t * kPanel + r] * row;
+    }
+  }
+  for (size_t t = 0; t < kTokens; ++t) {
+    for (size_t v = 0; v < kVectors; ++v)
+      *reinterpret_cast<Vector*>(sums + t * stride + v * kLanes) = sum[t][v];
+  }
+}
+
+template <size_t kBytes, size_t kTokens, size_t kVectors>
+void product(const CacheLine* packed, size_t rank, size_t channel_panels,
+             const ComponentPanel* components, float* sums, size_t stride) {
+  constexpr size_t kChannels = kVectors * kBytes / sizeof(float);
+  static_assert(kTileTokens % kTokens == 0 && kPanel % kChannels == 0);
+  const auto* const bases = reinterpret_cast<const float*>(packed);
+  for (size_t p = 0; p < panels(rank); ++p) {
+    float wide[kTileTokens * kPanel];
+    for (size_t i = 0; i < kTileTokens * kPanel; ++i)
+      wide[i] = from_bf16(components[p].of_token[i / kPanel][i % kPanel]);
+    for (size_t c = 0; c < channel_panels; ++c) {
+      const float* const basis = bases + (c * panels(rank) + p) * kPanel * kPanel;
+      for (size_t t = 0; t < kTileTokens; t += kTokens) {
+        for (size_t i = 0; i < kPanel; i += kChannels)
+          add_products<kBytes, kTokens, kVectors>(p == 0, wide + t * kPanel, basis + i,
+                                                  sums + t * stride + c * kPanel + i, stride);
       }
     }
-    for (size_t c = 0; c < kPanel; ++c) {
-      for (size_t v = 0; v < kVectors; ++v)
-        *reinterpret_cast<Vector*>(sums + c * kColumnTokens + t + v * kLanes) = sum[c][v];
-    }
   }
 }
 
-template <size_t kBytes, size_t kVectors, Fuse fuse>
-void product(const float* packed, size_t rank, size_t width, const uint16_t* const* components,
-             const float* scale, const float* mean, float* scratch, float* out) {
-  for (size_t r = 0; r < rank; ++r) {
-    for (size_t t = 0; t < kColumnTokens; ++t)
-      scratch[r * kColumnTokens + t] = from_bf16(components[r][t]);
-  }
-  for (size_t first = 0; first < width; first += kPanel, packed += kPanel * rank) {
-    float sums[kPanel * kColumnTokens];
-    sum_panel<kBytes, kVectors>(packed, rank, scratch, sums);
-    for (size_t c = 0; c < kPanel && first + c < width; ++c) {
-      scale_column<fuse>(scale[first + c], mean[first + c], sums + c * kColumnTokens,
-                         out + (first + c) * kColumnTokens);
-    }
-  }
-}
-
-template <Fuse fuse>
-void scale_and_shift(const uint16_t* const* components, size_t width, const float* scale,
-                     const float* mean, float* out) {
-  for (size_t c = 0; c < width; ++c) {
-    float u[kColumnTokens];
-    for (size_t t = 0; t < kColumnTokens; ++t) u[t] = from_bf16(components[c][t]);
-    scale_column<fuse>(scale[c], mean[c], u, out + c * kColumnTokens);
+[[maybe_unused]] void widen(const uint16_t* __restrict components, size_t components_stride,
+                            size_t tokens, size_t channels, float* __restrict sums, size_t stride) {
+  for (size_t t = 0; t < tokens; ++t) {
+    for (size_t c = 0; c < channels; ++c)
+      sums[t * stride + c] = from_bf16(components[t * components_stride + c]);
   }
 }
 

@@ -1,15 +1,17 @@
-#include "kernels/transform/transform.h"
-
+// From channels to coefficients and back.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <random>
 
 #include "kernels/dtype.h"
 #include "kernels/implementation/transform_kernels.h"
 #include "kernels/profile/random_profile.h"
 #include "kernels/transform/analysis_basis.h"
+#include "kernels/transform/forward_transform.h"
+#include "kernels/transform/inverse_transform.h"
 #include "kernels/transform/packed_bases.h"
 
 namespace kvcast::kernels {
@@ -65,30 +67,26 @@ std::vector<float> forward(const SectionCodec& codec, std::span<const float> cha
   return coefficients;
 }
 
-// [tokens][C] to [tokens][width].
-std::vector<float> inverse(const SectionCodec& codec, std::span<const uint16_t> coefficients,
-                           const InverseKernels& kernels) {
+// [tokens][C] to [tokens][width], scaled and shifted; of heads of `dim`.
+std::vector<float> inverse(const SectionCodec& codec, size_t dim,
+                           std::span<const uint16_t> coefficients,
+                           const TransformKernels& kernels) {
   const size_t width = codec.mean.size(), coded = codec.order.size();
   const size_t tokens = coefficients.size() / coded;
-  std::vector<float> channels(tokens * width);
-  const auto bases = packed_bases(codec, kernels);
-  InverseTransform transform(codec, kernels, bases);
-  for (size_t begin = 0; begin < tokens; begin += kColumnTokens) {
-    const size_t count = std::min(kColumnTokens, tokens - begin);
-    for (size_t i = 0; i < count * coded; ++i) {
-      transform.coefficients()[i % coded * kColumnTokens + i / coded] =
-          coefficients[begin * coded + i];
-    }
-    transform.begin();
-    size_t ready = 0;
-    while (!transform.done()) {
-      const size_t before = ready;
-      ready = transform.advance();
-      EXPECT_GT(ready, before);
-    }
-    EXPECT_EQ(ready, width);
-    for (size_t i = 0; i < count * width; ++i)
-      channels[begin * width + i] = transform.channels()[i % width * kColumnTokens + i / width];
+  std::vector<float> channels(tokens * width, std::numeric_limits<float>::quiet_NaN());
+  const auto bases = packed_bases(codec, *kernels.inverse);
+  InverseTransform transform(codec, dim, kernels, bases);
+  for (size_t begin = 0; begin < tokens; begin += transform.tokens_at_a_time()) {
+    const size_t count = std::min(transform.tokens_at_a_time(), tokens - begin);
+    transform.run(coefficients.data() + begin * coded, count, [&](const ChannelSums& sums) {
+      EXPECT_EQ(sums.channels % dim, 0u);
+      const size_t first = sums.first_channel;
+      kernels.finish->to_f32({sums.u, sums.stride, sums.tokens, sums.channels / dim, dim,
+                              codec.scale.data() + first, codec.mean.data() + first, nullptr,
+                              reinterpret_cast<std::byte*>(
+                                  channels.data() + (begin + sums.first_token) * width + first),
+                              width * sizeof(float)});
+    });
   }
   return channels;
 }
@@ -146,13 +144,15 @@ TEST(Transform, InverseMatchesFp64) {
   for (const Case& c : all_cases()) {
     const SectionCodec codec = codec_of(random, c);
     const size_t width = codec.mean.size(), coded = codec.order.size();
+    // Heads of one block each, or of several: a layer's are as one.
+    const size_t dim = c.tokens % 2 == 0 ? kGeometry.channels(c.side) : kGeometry.dim(c.side);
     std::vector<uint16_t> coefficients;
     for (const float y : random_values(random, c.tokens * coded))
       coefficients.push_back(f32_to_bf16(y));
     const auto rows = rows_of(codec);
     for (const auto& [name, kernels] : transform_kernels_here()) {
       SCOPED_TRACE(name);
-      const auto channels = inverse(codec, coefficients, *kernels.inverse);
+      const auto channels = inverse(codec, dim, coefficients, kernels);
       for (size_t t = 0; t < c.tokens; ++t) {
         for (size_t i = 0; i < width; ++i) {
           double u = 0, magnitude = 0;
@@ -170,10 +170,11 @@ TEST(Transform, InverseMatchesFp64) {
   }
 }
 
-// Wide enough for what is used for wide products alone; ranks odd, widths no multiple of a panel.
+// Wide enough for several tiles of tokens at a time; ranks odd, widths no multiple of a panel.
 TEST(Transform, WideInverseMatchesFp64) {
   std::mt19937 random(61);
-  constexpr Geometry kWide{5, 1, 61, 1, 61};
+  constexpr Geometry kWide{7, 1, 61, 1, 61};
+  const size_t dim = kWide.key_dim;
   for (const bool truncate : {false, true}) {
     const SectionCodec codec = random_codec(random, kWide, kWide.layers, Side::kKey,
                                             BlockKind::kWholeGroup, truncate, {0});
@@ -182,7 +183,7 @@ TEST(Transform, WideInverseMatchesFp64) {
     for (const float y : random_values(random, 33 * coded)) coefficients.push_back(f32_to_bf16(y));
     const auto rows = rows_of(codec);
     for (const auto& [name, kernels] : transform_kernels_here()) {
-      const auto channels = inverse(codec, coefficients, *kernels.inverse);
+      const auto channels = inverse(codec, dim, coefficients, kernels);
       for (size_t i = 0; i < channels.size(); ++i) {
         const size_t t = i / width, c = i % width;
         double u = 0, magnitude = 0;
@@ -202,12 +203,12 @@ TEST(Transform, WideInverseMatchesFp64) {
 TEST(Transform, IdentityScalesAsFusedMultiplyAddDoes) {
   std::mt19937 random(7);
   const SectionCodec codec = codec_of(random, {BlockKind::kNone, false, Side::kKey, 3, 0});
-  const size_t width = codec.mean.size();
+  const size_t width = codec.mean.size(), dim = kGeometry.dim(Side::kKey);
   std::vector<uint16_t> coefficients(64 * width);
   for (size_t i = 0; i < coefficients.size(); ++i)
     coefficients[i] = f32_to_bf16(random_values(random, 1)[0]);
   for (const auto& [name, kernels] : transform_kernels_here()) {
-    const auto channels = inverse(codec, coefficients, *kernels.inverse);
+    const auto channels = inverse(codec, dim, coefficients, kernels);
     for (size_t i = 0; i < channels.size(); ++i) {
       const size_t p = i % width, c = codec.order[p];
       const float u = bf16_to_f32(coefficients[i]);
@@ -238,7 +239,8 @@ TEST(Transform, InverseUndoesForwardAtFullRank) {
     std::vector<uint16_t> rounded;
     for (const float y : forward(codec, channels, scalar::kColumnKernels))
       rounded.push_back(f32_to_bf16(y));
-    const auto back = inverse(codec, rounded, scalar::kInverseKernels);
+    const auto back = inverse(codec, kGeometry.dim(Side::kKey), rounded,
+                              transform_kernels(Implementation::kScalar));
     double error = 0, energy = 0;
     for (size_t i = 0; i < back.size(); ++i) {
       const size_t c = i % width;
