@@ -1,5 +1,4 @@
 #include <cstring>
-#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -9,6 +8,7 @@
 #include "kernels/plane/section_planes.h"
 #include "kernels/plane/sequential_decoder.h"
 #include "kernels/plane/tables.h"
+#include "kernels/plane/uninitialised.h"
 
 namespace kvcast::kernels {
 namespace {
@@ -61,11 +61,9 @@ Check decode_section(const Codec& codec, uint32_t group, Side side, TokenRange t
     return Fault{"sink section of " + std::to_string(sinks.size()) + " bytes, expected " +
                  std::to_string(sink_bytes)};
   }
-  const size_t count = coefficient_count(*shape);
-  const auto coefficients = std::make_unique_for_overwrite<uint16_t[]>(count);
-  if (Check check = decode_values(codec, *shape, planes, {coefficients.get(), count}); !check)
-    return check;
-  store_coefficients(*codec.tables().channels, *shape, {coefficients.get(), count}, dtype, layers);
+  UninitialisedVector<uint16_t> coefficients(coefficient_count(*shape));
+  if (Check check = decode_values(codec, *shape, planes, coefficients); !check) return check;
+  store_coefficients(*codec.tables().channels, *shape, coefficients, dtype, layers);
   for (const MutableTensorView& layer : layers) {
     for (uint32_t token = 0; token < shape->sinks && row_bytes > 0; ++token) {
       std::memcpy(layer.data + token * layer.token_stride_bytes, sinks.data(), row_bytes);

@@ -1,8 +1,9 @@
-// A vector of numbers whose constructor and resize() leave new elements unset: for large buffers
-// that are filled anyway.
+// A vector of numbers whose constructor and resize() leave new elements unset, and that begins at a
+// cache line: for large buffers that are filled anyway, with vectors.
 #pragma once
 
-#include <memory>
+#include <cstddef>
+#include <cstdint>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -11,12 +12,22 @@
 namespace kvcast::kernels {
 
 template <typename T>
-struct UninitialisedAllocator : std::allocator<T> {
+struct UninitialisedAllocator {
   static_assert(std::is_trivially_default_constructible_v<T>);
+  static constexpr std::align_val_t kAlignment{64};
+  using value_type = T;
+
+  UninitialisedAllocator() = default;
   template <typename U>
-  struct rebind {
-    using other = UninitialisedAllocator<U>;
-  };
+  UninitialisedAllocator(const UninitialisedAllocator<U>&) noexcept {}
+  bool operator==(const UninitialisedAllocator&) const = default;
+
+  T* allocate(size_t count) {
+    if (count > static_cast<size_t>(PTRDIFF_MAX) / sizeof(T)) throw std::bad_array_new_length();
+    return static_cast<T*>(::operator new(count * sizeof(T), kAlignment));
+  }
+  void deallocate(T* place, size_t) noexcept { ::operator delete(place, kAlignment); }
+
   template <typename U>
   void construct(U* place) noexcept {
     ::new (static_cast<void*>(place)) U;

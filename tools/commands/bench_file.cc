@@ -106,7 +106,7 @@ struct Work {
   std::shared_ptr<ChunkBytes> chunk;
   ChunkBytes out;
   BenchSections sections;
-  std::vector<uint16_t> coefficients;
+  kernels::UninitialisedVector<uint16_t> coefficients;
 };
 
 void add_coding(const std::string& what, const std::shared_ptr<Work>& work,

@@ -106,7 +106,7 @@ void BenchSections::encode(const kernels::Codec& codec) const {
 }
 
 void BenchSections::decode_to_coefficients(const kernels::Codec& codec,
-                                           std::vector<uint16_t>& scratch) const {
+                                           kernels::UninitialisedVector<uint16_t>& scratch) const {
   for (const Section& section : sections_) {
     const uint32_t coded = chunk_.tokens.count - profile_.sinks_in(chunk_.tokens);
     scratch.resize(size_t{coded} * profile_.section(section.group, section.side).coefficients());

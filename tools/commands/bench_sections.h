@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/plane.h"
+#include "kernels/plane/uninitialised.h"
 #include "kernels/profile.h"
 #include "tools/commands/bench_measure.h"
 
@@ -60,7 +61,8 @@ class BenchSections {
   // Each the whole chunk, or those sides of it. Throw std::logic_error where the codec answers a
   // fault. `to` is overwritten.
   void encode(const kernels::Codec& codec) const;
-  void decode_to_coefficients(const kernels::Codec& codec, std::vector<uint16_t>& scratch) const;
+  void decode_to_coefficients(const kernels::Codec& codec,
+                              kernels::UninitialisedVector<uint16_t>& scratch) const;
   void decode_to_kv(const kernels::Codec& codec, uint32_t levels, ChunkBytes& to) const;
 
  private:

@@ -38,7 +38,8 @@ struct Work {
   }
   kernels::Profile profile;
   ChunkBytes chunk, out;
-  std::vector<uint16_t> values, coefficients;
+  std::vector<uint16_t> values;
+  kernels::UninitialisedVector<uint16_t> coefficients;
   std::unique_ptr<BenchSections> sections;
 };
 

@@ -30,7 +30,7 @@ struct Share {
   }
   ChunkBytes chunk, out;
   std::unique_ptr<BenchSections> sections;
-  std::vector<uint16_t> coefficients;
+  kernels::UninitialisedVector<uint16_t> coefficients;
 };
 
 struct Work {
