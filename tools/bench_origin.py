@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""kvcast-origin beside nginx, one worker each, access logs and limits on in both: requests/s, bytes/s, p99, and the
-server's CPU time per request. Runs alternate (A B A B), figures are medians, ratios are ours over nginx's (above 1 is
-better, for p99 and CPU too). Needs wrk and nginx (Debian: wrk, nginx-light). Under a minute.
+"""kvcast-origin beside nginx, one worker each (--all-cores: one per core), access logs and limits on in both: requests/s,
+bytes/s, p99, and the server's CPU time per request. Runs alternate (A B A B), figures are medians, ratios are ours over
+nginx's (above 1 is better, for p99 and CPU too). wrk has cores of its own only where there are more than the servers
+use; where it is what limits the rate, CPU says more. Needs wrk and nginx (Debian: wrk, nginx-light). Under a minute.
 
 With --slow N, instead: p99 of 4 KiB requests with and without N clients beside them that dribble headers or never
 read what they asked for.
 
-    tools/bench_origin.py build/release/origin/kvcast-origin [--tls] [--slow N] [--repeats 3] [--json]
+    tools/bench_origin.py build/release/origin/kvcast-origin [--tls] [--all-cores] [--slow N] [--repeats 3] [--json]
 """
 import argparse
 import hashlib
@@ -57,7 +58,7 @@ def make_certificate(folder):
                     folder / "certificate.pem"], check=True, capture_output=True)
 
 
-def start_nginx(folder, root, tls):
+def start_nginx(folder, root, tls, workers=1):
     port = free_port()
     own = folder / "nginx"
     own.mkdir()
@@ -65,7 +66,7 @@ def start_nginx(folder, root, tls):
               "ssl_protocols TLSv1.3; ssl_session_cache shared:s:1m;") if tls else ""
     temp = "".join(f"{kind}_temp_path {own}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
     (own / "nginx.conf").write_text(f"""
-daemon off; master_process off; worker_processes 1; pid {own}/pid; error_log {own}/error;
+daemon off; master_process {"on" if workers > 1 else "off"}; worker_processes {workers}; {"user root;" if os.geteuid() == 0 else ""} pid {own}/pid; error_log {own}/error;
 worker_rlimit_nofile 20000;
 events {{ worker_connections 8192; }}
 http {{
@@ -80,7 +81,7 @@ http {{
   keepalive_requests 1000000000; default_type application/octet-stream;
   add_header Cache-Control "public, max-age=31536000, immutable";
   server {{
-    listen 127.0.0.1:{port} {"ssl" if tls else ""}; {secure}
+    listen 127.0.0.1:{port} {"ssl" if tls else ""} {"reuseport" if workers > 1 else ""}; {secure}
     root {root};
     limit_conn peers 8192; limit_req zone=rate burst=100000 nodelay;
   }}
@@ -91,19 +92,21 @@ http {{
     return process, port
 
 
-def start_ours(program, folder, root, tls, *more):
+def start_ours(program, folder, root, tls, *more, workers=1):
     port = free_port()
     secure = ["--tls-certificate", folder / "certificate.pem", "--tls-key", folder / "key.pem"] if tls else []
     process = subprocess.Popen(
-        [program, root, "--listen", f"127.0.0.1:{port}", "--threads", "1", "--access-log", folder / "access.jsonl",
+        [program, root, "--listen", f"127.0.0.1:{port}", "--threads", str(workers), "--access-log", folder / "access.jsonl",
          "--max-requests", "1000000000", *secure, *more], stderr=subprocess.DEVNULL)
     wait_for(port)
     return process, port
 
 
 def cpu_seconds(pid):
-    """Of all threads, to the nanosecond; /proc/PID/stat counts in ticks of 10 ms."""
-    return sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    """Of all threads and children, to the nanosecond; /proc/PID/stat counts in ticks of 10 ms."""
+    own = sum(int(task.read_text().split()[0]) for task in Path(f"/proc/{pid}/task").glob("*/schedstat")) / 1e9
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return own + sum(cpu_seconds(child) for child in children)
 
 
 def store_object(root, content):
@@ -118,10 +121,10 @@ def store_object(root, content):
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
 
 
-def load(process, port, target, connections, seconds, script, tls):
+def load(process, port, target, connections, seconds, script, tls, threads=1):
     before = cpu_seconds(process.pid)
     done = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", *(["-s", script] if script else []),
+        ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s", "--latency", *(["-s", script] if script else []),
          f"{'https' if tls else 'http'}://127.0.0.1:{port}{target}"], capture_output=True, text=True, check=True)
     cpu = cpu_seconds(process.pid) - before
     requests, took = re.search(r"(\d+) requests in ([\d.]+\w+)", done.stdout).groups()
@@ -197,6 +200,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("origin", help="the kvcast-origin program")
     parser.add_argument("--tls", action="store_true", help="TLS 1.3 in both")
+    parser.add_argument("--all-cores", action="store_true", help="a worker per core in both, and as many threads of wrk")
     parser.add_argument("--seconds", type=int, default=1, help="of each run, whole")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--only", help="4KiB, 1MiB, 8MiB or ranges")
@@ -214,6 +218,7 @@ def main():
     for path in (folder, root):
         path.chmod(0o755)
     servers, rows = {}, []
+    workers = os.cpu_count() if options.all_cores else 1
     try:
         targets = {name: store_object(root, os.urandom(size))
                    for name, size in (("4KiB", 4 * KIB), ("1MiB", MIB), ("8MiB", 8 * MIB), ("ranges", 64 * MIB))}
@@ -221,14 +226,14 @@ def main():
         if options.tls:
             make_certificate(folder)
         if options.through:
-            servers = {"directory": start_ours(options.origin, folder, root, False)}
+            servers = {"directory": start_ours(options.origin, folder, root, False, workers=workers)}
             behind = f"http://127.0.0.1:{servers['directory'][1]}"
-            servers["kvcast"] = start_ours(options.origin, folder, behind, False, "--cache", folder / "cache")
+            servers["kvcast"] = start_ours(options.origin, folder, behind, False, "--cache", folder / "cache", workers=workers)
             for target in targets.values():
                 urllib.request.urlopen(f"http://127.0.0.1:{servers['kvcast'][1]}{target}").read()
         else:
-            servers = {"nginx": start_nginx(folder, root, options.tls),
-                       "kvcast": start_ours(options.origin, folder, root, options.tls)}
+            servers = {"nginx": start_nginx(folder, root, options.tls, workers),
+                       "kvcast": start_ours(options.origin, folder, root, options.tls, workers=workers)}
         peer = next(iter(servers))
         if options.slow:
             rows = bench_slow(servers, targets, options)
@@ -240,8 +245,9 @@ def main():
             runs = {server: [] for server in servers}
             for _ in range(options.repeats):
                 for server, (process, port) in servers.items():
-                    runs[server].append(load(process, port, targets[name], connections, options.seconds, script, options.tls))
-            row = {"load": name, "tls": options.tls, "connections": connections, "bytes": size}
+                    runs[server].append(load(process, port, targets[name], connections, options.seconds, script, options.tls,
+                                             threads=workers))
+            row = {"load": name, "workers": workers, "tls": options.tls, "connections": connections, "bytes": size}
             for server, measured in runs.items():
                 row[server] = {key: statistics.median(run[key] for run in measured) for key in measured[0]}
                 row[server]["bytes_per_s"] = row[server]["requests_per_s"] * size
@@ -261,7 +267,7 @@ def main():
             print(json.dumps({"rows": rows}))
     finally:
         for process, _ in servers.values():
-            process.send_signal(signal.SIGKILL)
+            process.send_signal(signal.SIGTERM if workers > 1 else signal.SIGKILL)  # a master ends its workers
             process.wait()
         shutil.rmtree(folder)
 
