@@ -50,4 +50,8 @@ std::string prefix_path(std::string_view tenant, std::string_view weights,
   return tenant_root(tenant) + "k/" + model_component(weights) + "/" + prefix_hash.hex();
 }
 
+std::string lookup_path(std::string_view tenant, std::string_view weights) {
+  return tenant_root(tenant) + "k/" + model_component(weights) + ":longest";
+}
+
 }  // namespace kvcast::manifests

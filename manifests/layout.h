@@ -32,5 +32,8 @@ std::string object_path(std::string_view tenant,
 std::string object_path_in_tenant(const Digest& digest);  // "o/ab/abcdef….kvo"
 std::string prefix_path(std::string_view tenant, std::string_view weights,
                         const Digest& prefix_hash);
+// Not a file: where an origin answers lookups of whole chains (prefix_format.md).
+// "t/public/k/MODEL:longest"
+std::string lookup_path(std::string_view tenant, std::string_view weights);
 
 }  // namespace kvcast::manifests

@@ -17,6 +17,7 @@ TEST(Layout, PathsOfTheFormatPage) {
   EXPECT_EQ(object_path("a", digest), "t/a/o/ab/" + hex + ".kvo");
   EXPECT_EQ(object_path_in_tenant(digest), "o/ab/" + hex + ".kvo");
   EXPECT_EQ(prefix_path("a", "llama", digest), "t/a/k/llama/" + hex);
+  EXPECT_EQ(lookup_path("a", "llama"), "t/a/k/llama:longest");
 }
 
 TEST(Layout, NamesThatCouldLeaveTheRootAreRefused) {

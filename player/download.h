@@ -50,6 +50,8 @@ struct DownloadRequest {
   std::optional<manifests::ObjectRef> object;
   std::string url;
   uint64_t size_limit_bytes = manifests::kMaxManifestBytes;  // of a url; an object has its own size
+  // Of a url: a question by POST that may go unanswered. It is asked once: no retry, no hedge.
+  std::optional<std::vector<std::byte>> post;
   Priority priority = Priority::kNormal;
   // For servers' logs and queues (CMCD): what it is, and the level of a plane.
   CmcdRequest::Type type = CmcdRequest::Type::kOther;

@@ -1,4 +1,4 @@
-// HTTP GETs in flight, behind the smallest interface, so that everything above runs against an
+// HTTP requests in flight, behind the smallest interface, so that everything above runs against an
 // in-memory double in virtual time. All calls from one thread, except wake().
 //
 // Life of a transfer: start -> [headers] -> data* -> done | failed. Nothing is reported after
@@ -26,6 +26,7 @@ struct ByteRange {
 struct TransferRequest {
   std::string url;  // http or https
   std::optional<ByteRange> range;
+  std::optional<std::vector<std::byte>> post;  // POST with this body, no redirects; absent: GET
   std::vector<std::string> headers;        // "Name: value"; one with CR or LF fails the transfer
   uint64_t size_limit_bytes = 0;           // of this body; one more byte fails the transfer
   std::optional<uint64_t> expected_bytes;  // of this body: only sizes the buffer

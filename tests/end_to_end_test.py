@@ -237,9 +237,14 @@ class EndToEnd(unittest.TestCase):
         file = os.path.join(self.work, "tokens.json")
         with open(file, "w") as f:
             json.dump(tokens[:400] + [7, 8, 9], f)     # leaves the stored context after 400 tokens
+        folder = os.path.join(self.work, "found")
         report = run_json("play", "--store", self.server.url, "--tokens", file, "--ttft-slo-ms", LAVISH_MS, "--engine", MODEL,
-                          "--controller", "fixed:3")
+                          "--controller", "fixed:3", "--report", folder)
         self.assertEqual([c["tokens"] for c in report["chunks"]], [[0, 128], [128, 256], [256, 384]])
+        with open(os.path.join(folder, "events.jsonl")) as f:
+            lookup = [event for event in map(json.loads, f) if event.get("what") == "lookup"]
+        self.assertEqual(len(lookup), 1)
+        self.assertRegex(lookup[0]["reason"], "^found .*, by (the store's lookup|GETs: they were faster than the store's lookup)$")
 
     def test_a_corrupt_object_is_not_used(self):
         store = os.path.join(self.work, "corrupt")

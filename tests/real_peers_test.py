@@ -153,6 +153,22 @@ class RealPeers(unittest.TestCase):
         self.assertEqual(ours[0], theirs[0])
         self.assertEqual(ours[1]["chunks"], theirs[1]["chunks"])
 
+    def test_nginx_is_searched_by_gets_and_says_why(self):
+        with open(os.path.join(self.store, self.path)) as f:
+            tokens = json.load(f)["text"]["tokens"]
+        file = os.path.join(self.work, "tokens.json")
+        with open(file, "w") as f:
+            json.dump(tokens[:400], f)
+        store = self.plain[:-len(self.path)]
+        kv, report, events = self.play_found(store, file)
+        self.assertEqual(report["chunks"][-1]["tokens"], [256, 384])
+        how = [e["reason"] for e in events if e.get("what") == "lookup"]
+        self.assertRegex(how[0], "by GETs: (the store's lookup answered: HTTP status 40[0-9]|they were faster)")
+        self.assertEqual(kv, self.play_found(self.ours[:-len(self.path)], file)[0])
+
+    def play_found(self, store, tokens_file):
+        return self.play(f"--store={store}", "--tokens", tokens_file, "--engine", MODEL)
+
     def test_nginx_speaks_http2_over_tls(self):
         kv, _, events = self.play(self.tls, "--cacert", self.certificate)
         self.assertEqual(kv, self.play(self.ours)[0])

@@ -32,6 +32,7 @@ uint64_t Downloader::State::hedge_budget() const {
 // When its only attempt counts as hanging.
 int64_t Downloader::State::hedge_due_ns(const DownloadTask& task) const {
   if (!task.first || task.second || task.hedges >= kMostHedges) return kNever;
+  if (task.request.post) return kNever;
   if (params.hedge_byte_share <= 0) return kNever;
   const Attempt& attempt = *task.first;
   const auto known = hosts.find(task.bases->at(attempt.base).host);

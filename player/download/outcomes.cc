@@ -175,6 +175,9 @@ void Downloader::State::on_failure(DownloadTask& task, const Attempt& attempt,
   }
   task.fruitless = progress ? 0 : task.fruitless + 1;
   task.base = attempt.base;
+  if (task.request.post) {
+    return fail(task, ErrorKind::kIo, failure.message, failure.http_status, time_ns);
+  }
   const bool time_left = deadline_ns && time_ns < *deadline_ns;
   if ((task.fruitless >= params.max_attempts && !time_left) || task.attempts >= kMaxAttemptsInAll) {
     const bool late = deadline_ns && !time_left;

@@ -91,6 +91,7 @@ Attempt Downloader::State::start_attempt(DownloadTask& task, size_t base, uint64
   TransferRequest request = task.assembly.ask(task.url(base), base, offset);
   const std::string& name = task.bases->at(base).host;
   request.fresh_connection = fresh;
+  request.post = task.request.post;
   request.connect_limit = limit(params.connect_limit, task, name, now);
   request.first_byte_limit = limit(params.first_byte_limit, task, name, now);
   request.stall_limit = limit(params.stall_limit, task, name, now);

@@ -48,20 +48,35 @@ class LookupTest : public testing::Test {
   }
 
   MemoryTransport::Response answer(const TransferRequest& request) {
+    if (request.post) return store_answer_(request);
     const auto file = files_.find(request.url);
     if (file == files_.end()) return serve_status(404, false);
     return serve_bytes(to_bytes(file->second), "\"e\"", request);
   }
 
-  manifests::Result<std::optional<StoredPrefix>> find(std::stop_token stop = {}) {
+  manifests::Result<LongestPrefix> find(std::stop_token stop = {}) {
     Downloader downloader(transport_);
     auto found = find_longest_prefix(downloader, params_, tokens_, std::move(stop));
     EXPECT_EQ(downloader.running() + downloader.queued(), 0u);
     return found;
   }
 
+  // What an origin answers that holds `blocks` of the chain.
+  static MemoryTransport::Response origin_answer(const TransferRequest& request, uint64_t blocks) {
+    PrefixEntry entry;
+    entry.presentation = "book";
+    entry.tokens = 16 * blocks;
+    entry.chunk = 0;
+    const std::string text =
+        blocks > 0 ? manifests::write_prefix_entry(entry) : "{\"kvcast\":1,\"tokens\":0}\n";
+    return serve_bytes(to_bytes(text), "", request);
+  }
+
   LookupParams params_;
   std::vector<uint32_t> tokens_;
+  MemoryTransport::Handler store_answer_ = [](const TransferRequest&) {  // as a static server's
+    return serve_status(405, false);
+  };
   std::map<std::string, std::string> files_;
   MemoryTransport transport_{[this](const TransferRequest& request) { return answer(request); }};
 };
@@ -71,20 +86,21 @@ TEST_F(LookupTest, FindsTheLongestStoredPrefix) {
     publish(blocks);
     const auto found = find();
     ASSERT_TRUE(found.ok()) << found.error().message;
-    ASSERT_TRUE(found->has_value());
-    EXPECT_EQ((*found)->entry.tokens, 16 * blocks);
-    EXPECT_EQ((*found)->manifest_url, "http://store.test/root/t/public/m/book.json");
+    ASSERT_TRUE(found->stored.has_value());
+    EXPECT_EQ(found->stored->entry.tokens, 16 * blocks);
+    EXPECT_EQ(found->stored->manifest_url, "http://store.test/root/t/public/m/book.json");
+    EXPECT_TRUE(found->how.starts_with("by GETs: ")) << found->how;
   }
 }
 
 TEST_F(LookupTest, NothingStoredIsNoError) {
   auto found = find();
   ASSERT_TRUE(found.ok());
-  EXPECT_FALSE(found->has_value());
+  EXPECT_FALSE(found->stored.has_value());
   tokens_.resize(15);
   found = find();
   ASSERT_TRUE(found.ok());
-  EXPECT_FALSE(found->has_value());
+  EXPECT_FALSE(found->stored.has_value());
 }
 
 TEST_F(LookupTest, AnotherSaltFindsNothing) {
@@ -92,11 +108,87 @@ TEST_F(LookupTest, AnotherSaltFindsNothing) {
   params_.seed.salt = "other";
   const auto found = find();
   ASSERT_TRUE(found.ok());
-  EXPECT_FALSE(found->has_value());
+  EXPECT_FALSE(found->stored.has_value());
+}
+
+TEST_F(LookupTest, AnOriginIsAskedForTheWholeChain) {
+  for (const uint64_t blocks : {0, 1, 17, 62}) {
+    store_answer_ = [&](const TransferRequest& request) {
+      EXPECT_EQ(request.url, "http://store.test/root/t/public/k/model-1:longest");
+      const auto hashes = manifests::prefix_hashes(params_.seed, tokens_);
+      const auto bytes = std::as_bytes(std::span(hashes));
+      EXPECT_EQ(*request.post, std::vector<std::byte>(bytes.begin(), bytes.end()));
+      return origin_answer(request, blocks);
+    };
+    const auto found = find();  // the GETs all say that nothing is there
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    EXPECT_EQ(found->how, "by the store's lookup");
+    ASSERT_EQ(found->stored.has_value(), blocks > 0);
+    if (blocks == 0) continue;
+    EXPECT_EQ(found->stored->entry.tokens, 16 * blocks);
+    EXPECT_EQ(found->stored->manifest_url, "http://store.test/root/t/public/m/book.json");
+  }
+}
+
+// Whatever else a server makes of the question, the GETs find what there is, and the log says why.
+TEST_F(LookupTest, WithoutAnAnswerGetsFindIt) {
+  publish(17);
+  for (const int status : {400, 401, 403, 404, 405, 411, 413, 501, 503}) {
+    int questions = 0;
+    store_answer_ = [&](const TransferRequest&) {
+      ++questions;
+      return serve_status(status, status >= 500);
+    };
+    const auto found = find();
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    ASSERT_TRUE(found->stored.has_value());
+    EXPECT_EQ(found->stored->entry.tokens, 16u * 17);
+    EXPECT_NE(found->how.find(std::to_string(status)), std::string::npos) << found->how;
+    EXPECT_EQ(questions, 1) << "asked once";
+  }
+}
+
+TEST_F(LookupTest, AnAnswerThatIsNoneIsNotBelieved) {
+  publish(17);
+  for (const std::string bad :
+       {"", "<html>", "{}", R"({"kvcast":1,"presentation":"../x","tokens":16,"chunk":0})",
+        R"({"kvcast":1,"presentation":"book","tokens":1008,"chunk":0})",
+        R"({"kvcast":1,"presentation":"book","tokens":17,"chunk":0})"}) {
+    store_answer_ = [&](const TransferRequest& request) {
+      return serve_bytes(to_bytes(bad), "", request);
+    };
+    const auto found = find();
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    ASSERT_TRUE(found->stored.has_value());
+    EXPECT_EQ(found->stored->entry.tokens, 16u * 17) << bad;
+    EXPECT_TRUE(found->how.starts_with("by GETs: ")) << found->how;
+  }
+}
+
+TEST_F(LookupTest, AnOriginThatDoesNotAnswerIsNotWaitedFor) {
+  publish(17);
+  store_answer_ = [](const TransferRequest&) {
+    MemoryTransport::Response never;
+    never.hangs = true;
+    return never;
+  };
+  const auto found = find();
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_EQ(found->stored->entry.tokens, 16u * 17);
+  EXPECT_EQ(found->how, "by GETs: they were faster than the store's lookup");
+  EXPECT_LT(transport_.now_ns(), 2'000'000'000);
+}
+
+TEST_F(LookupTest, FewBlocksAreNotWorthTheQuestion) {
+  publish(62);
+  tokens_.resize(16 * params_.probes);
+  ASSERT_TRUE(find().ok());
+  for (const TransferRequest& request : transport_.requests()) EXPECT_FALSE(request.post);
 }
 
 TEST_F(LookupTest, AWholeContextTakesOneRound) {
   publish(62);
+  params_.ask_store = false;
   ASSERT_TRUE(find().ok());
   EXPECT_LE(transport_.requests().size(), params_.probes);
 }

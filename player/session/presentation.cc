@@ -123,15 +123,15 @@ Result<std::optional<Presentation>> open_presentation(Downloader& downloader, Li
     LookupParams lookup{source.store_url, source.tenant, source.seed};
     auto found = find_longest_prefix(downloader, lookup, source.tokens, stop);
     if (!found) return found.error();
-    if (!*found) {
-      journal.note("lookup", {}, {}, "the store holds nothing of these tokens");
+    if (!found->stored) {
+      journal.note("lookup", {}, {}, "the store holds nothing of these tokens, " + found->how);
       return std::optional<Presentation>();
     }
-    url = (*found)->manifest_url;
-    found_tokens = (*found)->entry.tokens;
-    limit = std::min(limit.value_or(source.tokens.size()), (*found)->entry.tokens);
-    journal.note("lookup", {}, {}, "found " + url,
-                 {{"tokens", static_cast<double>((*found)->entry.tokens)}});
+    url = found->stored->manifest_url;
+    found_tokens = found->stored->entry.tokens;
+    limit = std::min(limit.value_or(source.tokens.size()), *found_tokens);
+    journal.note("lookup", {}, {}, "found " + url + ", " + found->how,
+                 {{"tokens", static_cast<double>(*found_tokens)}});
   }
   auto manifest = fetch_manifest(link, url, stop);
   if (!manifest) return manifest.error();

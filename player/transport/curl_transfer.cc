@@ -97,6 +97,10 @@ bool CurlTransfer::set_options(const CurlTransportParams& params) {
   };
   const bool trusted = trusts(params.credentials, request_.url);
   if (trusted) add_credentials(params.credentials, easy_.get(), request_.headers);
+  if (request_.post) {
+    request_.headers.emplace_back("Content-Type: application/octet-stream");
+    request_.headers.emplace_back("Expect:");  // the body is not worth a round trip of its own
+  }
   for (const std::string& header : request_.headers) {
     if (header.find_first_of("\r\n") != std::string::npos) {
       return stop("a request header holds a line end");
@@ -108,9 +112,13 @@ bool CurlTransfer::set_options(const CurlTransportParams& params) {
   }
   set(CURLOPT_URL, request_.url.c_str());
   ok = ok && set_connection_options(easy_.get(), params);
-  set(CURLOPT_FOLLOWLOCATION, trusted ? 0L : 1L);
+  set(CURLOPT_FOLLOWLOCATION, trusted || request_.post ? 0L : 1L);
   set(CURLOPT_MAXREDIRS, kMaxRedirects);
   set(CURLOPT_HTTPHEADER, headers_.get());
+  if (request_.post) {
+    set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.post->size()));
+    set(CURLOPT_POSTFIELDS, reinterpret_cast<const char*>(request_.post->data()));  // not copied
+  }
   if (request_.accept_compressed) set(CURLOPT_ACCEPT_ENCODING, "");
   if (request_.range) {
     const std::string last = request_.range->last ? fmt::format("{}", *request_.range->last) : "";

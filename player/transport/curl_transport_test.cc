@@ -79,6 +79,30 @@ TEST(CurlTransport, AStoppedTransferHandsOverWhatCame) {
   EXPECT_TRUE(transport.stop(missing).empty()) << "an error page is no body";
 }
 
+TEST(CurlTransport, PostsABodyAndFollowsNoRedirect) {
+  std::string head;
+  ScriptedServer server([&](const std::string& request) {
+    head = request;
+    if (request.find("/moved") == std::string::npos) return Reply{http_ok("answer"), Then::kHang};
+    return Reply{"HTTP/1.1 302 Found\r\nLocation: /o\r\nContent-Length: 0\r\n\r\n", Then::kHang};
+  });
+  for (const std::string path : {"/t/a/k/m:longest", "/moved"}) {
+    CurlTransport transport;  // and a connection of its own: the server reads heads only
+    TransferRequest request = get(server.url(path));
+    request.post.emplace(5, std::byte{7});
+    const TransferEvent last = last_event(transport, std::move(request));
+    EXPECT_TRUE(head.starts_with("POST " + path + " HTTP/1.1\r\n")) << head;
+    EXPECT_NE(head.find("Content-Length: 5\r\n"), std::string::npos) << head;
+    EXPECT_NE(head.find("Content-Type: application/octet-stream\r\n"), std::string::npos) << head;
+    EXPECT_EQ(head.find("Expect"), std::string::npos) << head;
+    if (path == "/moved") {
+      EXPECT_EQ(last.failure.http_status, 302);
+    } else {
+      EXPECT_EQ(text(last.body), "answer");
+    }
+  }
+}
+
 TEST(CurlTransport, WarmsConnectionsThatTransfersThenUse) {
   ScriptedServer server([](const std::string& request) {
     if (request.starts_with("HEAD")) return Reply{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"};
