@@ -101,18 +101,32 @@ std::string default_cache(const ServeOptions& options) {
          manifests::sha256(std::as_bytes(std::span(what))).hex().substr(0, kCacheNameChars);
 }
 
-// Where DIR is a remote store: that, and the folder of its cache as root.
-Status open_behind(const ServeOptions& options, ServerParams& params) {
-  if (!manifests::is_remote_store(params.root)) return {};
+// Where DIR is a remote store: that one, with the keys it has now; else null.
+Result<std::shared_ptr<manifests::Store>> store_behind(const ServeOptions& options) {
+  if (!manifests::is_remote_store(options.server.root)) return std::shared_ptr<manifests::Store>();
   manifests::StoreOptions behind = options.store;
   behind.attempts = kFetchAttempts;
   behind.stall_limit_ms = kFetchStallMs;
-  auto store = manifests::open_store(params.root, behind);
+  auto store = manifests::open_store(options.server.root, behind);
   if (!store.ok()) return store.error();
+  return std::shared_ptr<manifests::Store>(std::move(*store));
+}
+
+// Of a remote store the folder of its cache is the root.
+Status open_behind(const ServeOptions& options, ServerParams& params) {
+  auto store = store_behind(options);
+  if (!store.ok()) return store.error();
+  if (!*store) return {};
   params.store = std::move(*store);
   params.root = options.cache.empty() ? default_cache(options) : options.cache;
   params.notice = options.notice;
   return {};
+}
+
+Status reload(const ServeOptions& options, Server& server) {
+  auto store = store_behind(options);
+  if (!store.ok()) return store.error();
+  return server.reload(std::move(*store));
 }
 
 // CLI11 itself reads such files for a whole program only, not for a subcommand. What was given on
@@ -220,7 +234,8 @@ void add_serve_options(CLI::App& app, const std::string& command, ServeOptions& 
       "Keys of S3: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, or AWS_PROFILE of\n"
       "~/.aws/credentials.\n"
       "Flags win over the file of --config (lines `flag = value`), that over the environment\n"
-      "(KVCAST_SERVE_ACCESS_LOG for --access-log). SIGHUP reads certificate and keys again.\n"
+      "(KVCAST_SERVE_ACCESS_LOG for --access-log). SIGHUP reads certificate and keys again,\n"
+      "those of S3 too.\n"
       "Exit codes: 0 done, 2 usage, 3 input/output or network, 4 a trace that makes no sense.");
 }
 
@@ -288,7 +303,7 @@ Status serve_until_signal(const ServeOptions& options,
   for (int signal = SIGHUP; signal == SIGHUP;) {
     sigwait(&stops, &signal);
     if (signal != SIGHUP) break;
-    const Status reloaded = (*server)->reload();
+    const Status reloaded = reload(options, **server);
     notice(reloaded.ok() ? "reloaded"
                          : "not reloaded, going on as before: " + reloaded.error().message);
   }

@@ -34,7 +34,7 @@ struct ServeOptions {
 void add_serve_options(CLI::App& app, const std::string& command, ServeOptions& options);
 
 // Serves until SIGTERM or SIGINT, then drains; a second signal ends the process. SIGHUP reads
-// certificate, key and token keys again. Call it from the
+// certificate, key and token keys again, and the keys of the store behind. Call it from the
 // main thread, before others are started: it blocks these signals for all threads made from then
 // on, and raises the process's limit of open files. `announce` gets one line, {"port": N} or text
 // for people, once connections are accepted.

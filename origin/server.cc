@@ -235,13 +235,14 @@ uint16_t Server::port() const {
   return parts_->port;
 }
 
-Status Server::reload() {
+Status Server::reload(std::shared_ptr<manifests::Store> store) {
   Result<std::shared_ptr<const TlsContext>> tls = make_tls(parts_->params.tls);
   if (!tls.ok()) return tls.error();
   Result<std::shared_ptr<const TokenKeys>> keys = make_keys(parts_->params);
   if (!keys.ok()) return keys.error();
   parts_->shared.tls.set(std::move(*tls));
   parts_->shared.token_keys.set(std::move(*keys));
+  if (store && parts_->shared.through) parts_->shared.through->use(std::move(store));
   return {};
 }
 

@@ -81,8 +81,9 @@ class Server {
   uint16_t operator_port() const;  // 0 if there is none
 
   // Reads certificate, its key and the token keys again, for connections and requests to come. On
-  // an error the old ones stay.
-  manifests::Status reload();
+  // an error the old ones stay. `store`: the one behind, opened again with the keys it has now, for
+  // fetches to come; null: it stays.
+  manifests::Status reload(std::shared_ptr<manifests::Store> store = nullptr);
 
   // Stops accepting and closes idle connections, lets responses in flight finish for up to `drain`,
   // then cuts them off. Returns when all threads have ended. Again: nothing happens.

@@ -226,6 +226,18 @@ TEST_F(Through, AStoreThatFailsIsABadGateway) {
   EXPECT_THAT(notices_, ElementsAre(HasSubstr("was to fail")));
 }
 
+TEST_F(Through, TheStoreCanBeOpenedAgainWithOtherKeys) {
+  start();
+  const std::string bytes = "some bytes", path = add_object(bytes);
+  store_->fail_on_call(1, true);
+  EXPECT_EQ(get(path).status, 502);
+  const auto with_new_keys = std::make_shared<manifests::MemoryStore>();
+  with_new_keys->set(path, bytes);
+  ASSERT_TRUE(server_->reload(with_new_keys).ok());
+  EXPECT_EQ(get(path).status, 200);
+  EXPECT_EQ(with_new_keys->reads(), 1u);
+}
+
 TEST_F(Through, AStoreThatStallsIsATimeoutAndWhatItBringsLaterIsKept) {
   std::atomic<bool> may_answer = false;
   store_->on_read = [&](const std::string&) {

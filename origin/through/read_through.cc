@@ -77,7 +77,7 @@ Result<int> lock_folder(const std::string& folder, const std::string& location) 
 
 ReadThrough::ReadThrough(std::shared_ptr<manifests::Store> store, ReadThroughParams params,
                          int lock)
-    : store_(std::move(store)), params_(std::move(params)), lock_(lock) {}
+    : params_(std::move(params)), lock_(lock), store_(std::move(store)) {}
 
 Result<std::unique_ptr<ReadThrough>> ReadThrough::open(std::shared_ptr<manifests::Store> store,
                                                        ReadThroughParams params) {
@@ -98,12 +98,22 @@ ReadThrough::~ReadThrough() {
   ::close(lock_);
 }
 
+std::shared_ptr<manifests::Store> ReadThrough::store() const {
+  const std::lock_guard lock(mutex_);
+  return store_;
+}
+
+void ReadThrough::use(std::shared_ptr<manifests::Store> store) {
+  const std::lock_guard lock(mutex_);
+  store_.swap(store);
+}
+
 void ReadThrough::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  store_->abandon();
+  store()->abandon();
   wakes_.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
@@ -233,7 +243,8 @@ Result<ReadThrough::Outcome> ReadThrough::run_once(const std::string& path) {
   if (!file.ok()) return file.error();
   manifests::Sha256 hash;
   uint64_t bytes = 0;
-  auto read = store_->read(path, index_.tag(path), [&](std::span<const std::byte> piece) -> Status {
+  const std::shared_ptr<manifests::Store> store = this->store();
+  auto read = store->read(path, index_.tag(path), [&](std::span<const std::byte> piece) -> Status {
     if (piece.size() > params_.max_bytes - bytes) {
       return Error{ErrorKind::kIo, path + ": larger than the whole cache; see --cache-bytes"};
     }
@@ -269,7 +280,7 @@ Status ReadThrough::check_digest(const std::string& path, const manifests::Diges
   const std::string name = path.substr(path.rfind('/') + 1, kDigestChars);
   if (found.hex() == name) return {};
   counts_.damaged_objects++;
-  return Error{ErrorKind::kCorrupt, store_->name() + ": " + path + ": its bytes have the digest " +
+  return Error{ErrorKind::kCorrupt, store()->name() + ": " + path + ": its bytes have the digest " +
                                         found.hex() + "; not kept"};
 }
 

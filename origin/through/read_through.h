@@ -8,7 +8,7 @@
 // does not have are remembered for a moment. Beyond the size limit, what was not used for longest
 // goes. Only what manifests/layout.h names is fetched.
 //
-// Any thread may call anything but stop().
+// Any thread may call anything but stop() and use().
 #pragma once
 
 #include <atomic>
@@ -67,6 +67,8 @@ class ReadThrough {
   // Gets the file, or asks whether it is still the same. `done` is called once, by another thread,
   // or by this one before it returns; empty: nobody waits. After stop() it may never be called.
   void fetch(const std::string& path, Done done);
+  // For fetches to come: the same store with other keys.
+  void use(std::shared_ptr<manifests::Store> store);
   // Ends fetches.
   void stop();
 
@@ -96,14 +98,16 @@ class ReadThrough {
   void tell(const std::string& line);
   std::string full(const std::string& path) const { return params_.folder + "/" + path; }
 
-  const std::shared_ptr<manifests::Store> store_;
+  std::shared_ptr<manifests::Store> store() const;
+
   const ReadThroughParams params_;
   const int lock_;  // held as long as the folder is used
   ReadThroughCounts counts_;
   CacheIndex index_;
 
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable wakes_;
+  std::shared_ptr<manifests::Store> store_;
   bool stopping_ = false;
   std::unordered_map<std::string, Fetch> fetches_;  // queued or under way
   std::deque<std::string> queue_;
