@@ -29,22 +29,25 @@ template <size_t kBytes, size_t kTokens, size_t kVectors>
 void add_products(bool first, const float* components, const float* basis, float* sums,
                   size_t stride) {
   using Vector [[gnu::vector_size(kBytes), gnu::aligned(4), gnu::may_alias]] = float;
-  constexpr size_t kLanes = kBytes / sizeof(float);
-  Vector sum[kTokens][kVectors] = {};
-  for (size_t t = 0; !first && t < kTokens; ++t) {
-    for (size_t v = 0; v < kVectors; ++v)
-      sum[t][v] = *reinterpret_cast<const Vector*>(sums + t * stride + v * kLanes);
+  constexpr size_t kLanes = kBytes / sizeof(float), kSums = kTokens * kVectors;
+  Vector sum[kSums];
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kSums; ++i) {
+    const float* const from = sums + i / kVectors * stride + i % kVectors * kLanes;
+    sum[i] = first ? Vector{} : *reinterpret_cast<const Vector*>(from);
   }
   for (size_t r = 0; r < kPanel; ++r) {
-    for (size_t v = 0; v < kVectors; ++v) {
-      const Vector row = *reinterpret_cast<const Vector*>(basis + r * kPanel + v * kLanes);
-      for (size_t t = 0; t < kTokens; ++t) sum[t][v] += components[t * kPanel + r] * row;
-    }
-  }
-  for (size_t t = 0; t < kTokens; ++t) {
+    Vector row[kVectors];
+#pragma GCC unroll 16
     for (size_t v = 0; v < kVectors; ++v)
-      *reinterpret_cast<Vector*>(sums + t * stride + v * kLanes) = sum[t][v];
+      row[v] = *reinterpret_cast<const Vector*>(basis + r * kPanel + v * kLanes);
+#pragma GCC unroll 16
+    for (size_t i = 0; i < kSums; ++i)
+      sum[i] += components[i / kVectors * kPanel + r] * row[i % kVectors];
   }
+#pragma GCC unroll 16
+  for (size_t i = 0; i < kSums; ++i)
+    *reinterpret_cast<Vector*>(sums + i / kVectors * stride + i % kVectors * kLanes) = sum[i];
 }
 
 template <size_t kBytes, size_t kTokens, size_t kVectors>
