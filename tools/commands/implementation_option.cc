@@ -8,9 +8,10 @@
 namespace kvcast::tools {
 
 void add_implementation_option(CLI::App& app) {
-  app.add_option("--implementation",
-                 "instructions the codec uses: scalar, avx2 or avx512; default: the fastest that "
-                 "this CPU has. cuda: that, and play decodes on CUDA device 0")
+  app.add_option(
+         "--implementation",
+         "instructions the codec uses: scalar, avx2, avx512 or amx; default: the fastest that "
+         "this CPU has. cuda: that, and play decodes on CUDA device 0")
       ->envname(kernels::kImplementationVariable)
       ->type_name("NAME")
       ->check([](const std::string& name) {
