@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <set>
+#include <utility>
 #include <vector>
 
 namespace kvcast::manifests {
@@ -39,33 +40,53 @@ std::string size_fault(std::string_view text, const JsonLimits& limits) {
   return {};
 }
 
-// The parser keeps the last of equal keys; a reader that kept the first would see another document.
-class RepeatedKeys {
- public:
-  bool operator()(json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start) open_.emplace_back();
-    if (event == json::parse_event_t::object_end) open_.pop_back();
-    if (event == json::parse_event_t::key && fault_.empty()) {
-      const auto& key = parsed.get_ref<const std::string&>();
-      if (!open_.back().insert(key).second) {
-        fault_ = fmt::format("key \"{}\" twice in one object", printable(key, 60));
-      }
-    }
-    return true;
-  }
-  const std::string& fault() const { return fault_; }
-
- private:
-  std::vector<std::set<std::string>> open_;
-  std::string fault_;
-};
-
 // nlohmann-json opens its messages with "[json.exception.parse_error.101] ".
 std::string reason(const json::exception& error) {
   const std::string_view what = error.what();
   const size_t bracket = what.find("] ");
-  return printable(bracket == what.npos ? what : what.substr(bracket + 2), 200);
+  return "not JSON: " + printable(bracket == what.npos ? what : what.substr(bracket + 2), 200);
 }
+
+// The parser keeps the last of equal keys; a reader that kept the first would see another document.
+// A pass of its own: the library's parser with a callback looks at all elements of an array again
+// after each object in it, which takes minutes for what a manifest may hold.
+class RepeatedKeys : public nlohmann::json_sax<json> {
+ public:
+  // What is wrong with the text, or nothing. That it is no JSON counts more.
+  const std::string& fault() const { return not_json_.empty() ? repeated_ : not_json_; }
+
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_array(size_t) override { return true; }
+  bool end_array() override { return true; }
+  bool start_object(size_t) override {
+    open_.emplace_back();
+    return true;
+  }
+  bool end_object() override {
+    open_.pop_back();
+    return true;
+  }
+  bool key(string_t& key) override {
+    if (!repeated_.empty()) return true;
+    const auto [known, is_new] = open_.back().insert(std::move(key));
+    if (!is_new) repeated_ = fmt::format("key \"{}\" twice in one object", printable(*known, 60));
+    return true;
+  }
+  bool parse_error(size_t, const std::string&, const json::exception& error) override {
+    not_json_ = reason(error);
+    return false;
+  }
+
+ private:
+  std::vector<std::set<std::string>> open_;
+  std::string repeated_, not_json_;
+};
 
 }  // namespace
 
@@ -79,15 +100,9 @@ Result<json> parse_json(std::string_view text, const JsonLimits& limits, std::st
   std::string fault = size_fault(text, limits);
   if (fault.empty()) {
     RepeatedKeys keys;
-    try {
-      json document = json::parse(text, [&keys](int, json::parse_event_t event, json& parsed) {
-        return keys(event, parsed);
-      });
-      if (keys.fault().empty()) return document;
-      fault = keys.fault();
-    } catch (const json::exception& error) {
-      fault = "not JSON: " + reason(error);
-    }
+    json::sax_parse(text, &keys);
+    if (keys.fault().empty()) return json::parse(text);
+    fault = keys.fault();
   }
   return Error{ErrorKind::kCorrupt, fmt::format("{}: {}", name, fault)};
 }
