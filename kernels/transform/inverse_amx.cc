@@ -23,9 +23,9 @@ void end() {
 
 // A panel of channels, basis its panels: tiles 0 to 3 sum up products of 4 and 5, the tokens'
 // halves, with 6 and 7, the channels' halves.
-void sum_panel(const std::byte* basis, size_t component_panels, const ComponentPanel* components,
+void sum_panel(const std::byte* basis, size_t component_panels, const ComponentRows& components,
                float* sums, size_t stride) {
-  constexpr size_t kTokenBytes = sizeof(components->of_token[0]);
+  const size_t token_bytes = components.token_stride * sizeof(uint16_t);
   constexpr size_t kPairBytes = 2 * kPanel * sizeof(uint16_t);
   constexpr size_t kTileRows = 16, kLineBytes = sizeof(CacheLine);
   _tile_zero(0);
@@ -33,10 +33,10 @@ void sum_panel(const std::byte* basis, size_t component_panels, const ComponentP
   _tile_zero(2);
   _tile_zero(3);
   for (size_t p = 0; p < component_panels; ++p, basis += kTileRows * kPairBytes) {
-    _tile_loadd(4, components[p].of_token[0], kTokenBytes);
+    _tile_loadd(4, components.of(p, 0), token_bytes);
     _tile_loadd(6, basis, kPairBytes);
     _tile_dpbf16ps(0, 4, 6);
-    _tile_loadd(5, components[p].of_token[kTileRows], kTokenBytes);
+    _tile_loadd(5, components.of(p, kTileRows), token_bytes);
     _tile_dpbf16ps(2, 5, 6);
     _tile_loadd(7, basis + kLineBytes, kPairBytes);
     _tile_dpbf16ps(1, 4, 7);
@@ -50,7 +50,7 @@ void sum_panel(const std::byte* basis, size_t component_panels, const ComponentP
 }
 
 void product(const CacheLine* packed, size_t rank, size_t channel_panels,
-             const ComponentPanel* components, float* sums, size_t stride) {
+             const ComponentRows& components, float* sums, size_t stride) {
   const auto* const basis = reinterpret_cast<const std::byte*>(packed);
   const size_t basis_bytes = panels(rank) * kPanel * kPanel * sizeof(uint16_t);
   for (size_t c = 0; c < channel_panels; ++c)

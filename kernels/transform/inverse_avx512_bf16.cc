@@ -15,17 +15,17 @@ constexpr size_t kPairs = kPanel / 2;
 }
 
 // basis: the panels of one panel of channels.
-void sum_tokens(const float* basis, size_t component_panels, const ComponentPanel* components,
+void sum_tokens(const float* basis, size_t component_panels, const ComponentRows& components,
                 size_t token, float* sums, size_t stride) {
   __m512 sum[kTokens][2] = {};
   for (size_t p = 0; p < component_panels; ++p) {
-    const uint16_t* const rows = components[p].of_token[token];
+    const uint16_t* const rows = components.of(p, token);
     for (size_t pair = 0; pair < kPairs; ++pair, basis += kPanel) {
       const __m512bh low = load_pairs(basis), high = load_pairs(basis + kPanel / 2);
 #pragma GCC unroll 8
       for (size_t t = 0; t < kTokens; ++t) {
         int both;
-        std::memcpy(&both, rows + t * kPanel + 2 * pair, sizeof(both));
+        std::memcpy(&both, rows + t * components.token_stride + 2 * pair, sizeof(both));
         const auto coefficients = reinterpret_cast<__m512bh>(_mm512_set1_epi32(both));
         sum[t][0] = _mm512_dpbf16_ps(sum[t][0], coefficients, low);
         sum[t][1] = _mm512_dpbf16_ps(sum[t][1], coefficients, high);
@@ -40,7 +40,7 @@ void sum_tokens(const float* basis, size_t component_panels, const ComponentPane
 }
 
 void product(const CacheLine* packed, size_t rank, size_t channel_panels,
-             const ComponentPanel* components, float* sums, size_t stride) {
+             const ComponentRows& components, float* sums, size_t stride) {
   const auto* basis = reinterpret_cast<const float*>(packed);
   for (size_t c = 0; c < channel_panels; ++c, basis += panels(rank) * kPairs * kPanel) {
     for (size_t t = 0; t < kTileTokens; t += kTokens)

@@ -24,6 +24,17 @@ struct alignas(64) ComponentPanel {
   uint16_t of_token[kTileTokens][kPanel];
 };
 
+// All tokens of a tile, whole panels: in panels of their own, or where they were decoded to.
+struct ComponentRows {
+  const uint16_t* first;
+  size_t token_stride, panel_stride;  // elements
+
+  const uint16_t* of(size_t panel, size_t token) const {
+    return first + panel * panel_stride + token * token_stride;
+  }
+};
+inline constexpr size_t kPanelElements = kTileTokens * kPanel;
+
 // u = coefficients * basis, in fp32 in any order.
 struct InverseKernels {
   size_t
@@ -32,10 +43,10 @@ struct InverseKernels {
   // Around calls of product(), on the thread that makes them.
   void (*begin)();
   void (*end)();
-  // All of a tile's tokens, to whole panels of channels, from `packed` on; rows of sums are `stride`
-  // floats apart.
+  // All of a tile's tokens, to whole panels of channels, from `packed` on; rows of sums are
+  // `stride` floats apart.
   void (*product)(const CacheLine* packed, size_t rank, size_t channel_panels,
-                  const ComponentPanel* components, float* sums, size_t stride);
+                  const ComponentRows& components, float* sums, size_t stride);
   // No transform: u is the component. `stride` in elements.
   void (*widen)(const uint16_t* components, size_t components_stride, size_t tokens,
                 size_t channels, float* sums, size_t stride);

@@ -34,7 +34,8 @@ void check_product(std::mt19937& random, const InverseKernels& kernels, size_t r
   const size_t stride = panels(width) * kPanel + 16 * below(random, 3);
   std::vector<float> sums(stride * kTileTokens);
   kernels.begin();
-  kernels.product(packed.data(), rank, panels(width), components.data(), sums.data(), stride);
+  kernels.product(packed.data(), rank, panels(width),
+                  {components[0].of_token[0], kPanel, kPanelElements}, sums.data(), stride);
   kernels.end();
   for (size_t t = 0; t < kTileTokens; ++t) {
     for (size_t c = 0; c < panels(width) * kPanel; ++c) {

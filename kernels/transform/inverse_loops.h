@@ -52,14 +52,16 @@ void add_products(bool first, const float* components, const float* basis, float
 
 template <size_t kBytes, size_t kTokens, size_t kVectors>
 void product(const CacheLine* packed, size_t rank, size_t channel_panels,
-             const ComponentPanel* components, float* sums, size_t stride) {
+             const ComponentRows& components, float* sums, size_t stride) {
   constexpr size_t kChannels = kVectors * kBytes / sizeof(float);
   static_assert(kTileTokens % kTokens == 0 && kPanel % kChannels == 0);
   const auto* const bases = reinterpret_cast<const float*>(packed);
   for (size_t p = 0; p < panels(rank); ++p) {
     float wide[kTileTokens * kPanel];
-    for (size_t i = 0; i < kTileTokens * kPanel; ++i)
-      wide[i] = from_bf16(components[p].of_token[i / kPanel][i % kPanel]);
+    for (size_t t = 0; t < kTileTokens; ++t) {
+      const uint16_t* const row = components.of(p, t);
+      for (size_t i = 0; i < kPanel; ++i) wide[t * kPanel + i] = from_bf16(row[i]);
+    }
     for (size_t c = 0; c < channel_panels; ++c) {
       const float* const basis = bases + (c * panels(rank) + p) * kPanel * kPanel;
       for (size_t t = 0; t < kTileTokens; t += kTokens) {

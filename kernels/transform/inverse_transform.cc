@@ -110,11 +110,23 @@ void InverseTransform::gather(size_t tile, size_t first_component, size_t count,
   kernels_.columns->to_rows(columns, count, to.of_token[0]);
 }
 
-// tile_rows: the tile's. Tokens that are not there are copies of the last.
-void InverseTransform::load_block(const uint16_t* tile_rows, size_t tile_tokens, size_t tile,
-                                  size_t block, size_t first_component, ComponentPanel* to) const {
-  const size_t rank = codec_.blocks[block].rank;
+// tile_rows: the tile's. Tokens that are not there are copies of the last. Where nothing is missing
+// and nothing moves, components stay where they are; panels, read again and again for wide bases,
+// are nearer together.
+ComponentRows InverseTransform::load_block(const uint16_t* tile_rows, size_t tile_tokens,
+                                           size_t tile, size_t block, size_t first_component,
+                                           ComponentPanel* to) const {
+  const size_t rank = codec_.blocks[block].rank, coded = codec_.order.size();
   const std::optional<size_t> position = blocks_[block].first_position;
+  if (position && rank % kPanel == 0 && tile_tokens == kTileTokens && tiles_ == 1) {
+    const uint16_t* const first = tile_rows + *position;
+    for (size_t t = 0; t < kTileTokens; ++t) {
+      for (size_t r = 0; r < rank; r += kPanel)
+        __builtin_prefetch(first + (kTileTokens + t) * coded + r);
+    }
+    return {first, coded, kPanel};
+  }
+  const ComponentRows loaded{to->of_token[0], kPanel, kPanelElements};
   for (size_t r = 0; r < rank; r += kPanel, ++to) {
     const size_t count = std::min(kPanel, rank - r);
     if (!position) {
@@ -123,9 +135,9 @@ void InverseTransform::load_block(const uint16_t* tile_rows, size_t tile_tokens,
     }
     const uint16_t* const from = tile_rows + *position + r;
     for (size_t t = 0; t < kTileTokens; ++t) {
-      const uint16_t* const row = from + std::min(t, tile_tokens - 1) * codec_.order.size();
+      const uint16_t* const row = from + std::min(t, tile_tokens - 1) * coded;
       // The next tile's: 32 rows are more streams than hardware follows.
-      __builtin_prefetch(row + kTileTokens * codec_.order.size());
+      __builtin_prefetch(row + kTileTokens * coded);
       if (count == kPanel) {
         std::memcpy(to->of_token[t], row, sizeof(to->of_token[t]));
       } else {
@@ -134,30 +146,30 @@ void InverseTransform::load_block(const uint16_t* tile_rows, size_t tile_tokens,
       }
     }
   }
+  return loaded;
 }
 
 void InverseTransform::run_span(const Span& span, const uint16_t* rows, size_t tokens,
                                 const Take& take) {
   const size_t tiles = (tokens + kTileTokens - 1) / kTileTokens;
-  size_t span_panels = 0;
-  for (size_t b = span.first_block; b < span.end_block; ++b)
-    span_panels += panels(codec_.blocks[b].rank);
+  const size_t blocks = span.end_block - span.first_block;
+  ComponentPanel* to = components_.data();
+  loaded_.clear();
   for (size_t tile = 0; tile < tiles; ++tile) {
-    ComponentPanel* to = components_.data() + tile * span_panels;
     size_t component = span.first_component;
     for (size_t b = span.first_block; b < span.end_block; ++b) {
-      load_block(rows + tile * kTileTokens * codec_.order.size(), tokens_of_tile(tile, tokens),
-                 tile, b, component, to);
+      loaded_.push_back(load_block(rows + tile * kTileTokens * codec_.order.size(),
+                                   tokens_of_tile(tile, tokens), tile, b, component, to));
       component += codec_.blocks[b].rank;
       to += panels(codec_.blocks[b].rank);
     }
   }
   const size_t width = span.end_channel - span.first_channel;
-  const size_t step = span.end_block - span.first_block == 1 ? unit_ : width;
+  const size_t step = blocks == 1 ? unit_ : width;
   for (size_t c = 0; c < width; c += step) {
     const size_t channels = std::min(step, width - c);
     for (size_t tile = 0; tile < tiles; ++tile) {
-      multiply(span, c, channels, components_.data() + tile * span_panels);
+      multiply(span, c, channels, loaded_.data() + tile * blocks);
       take({tile * kTileTokens, tokens_of_tile(tile, tokens), span.first_channel + c, channels,
             as_floats(sums_), stride_});
     }
@@ -167,7 +179,7 @@ void InverseTransform::run_span(const Span& span, const uint16_t* rows, size_t t
 // Channels from `first` of the span on. What a block's last panel leaves beyond the block, the next
 // one overwrites.
 void InverseTransform::multiply(const Span& span, size_t first, size_t channels,
-                                const ComponentPanel* components) {
+                                const ComponentRows* components) {
   const InverseKernels& kernels = *kernels_.inverse;
   for (size_t b = span.first_block; b < span.end_block; ++b) {
     const TransformBlock& block = codec_.blocks[b];
@@ -175,10 +187,10 @@ void InverseTransform::multiply(const Span& span, size_t first, size_t channels,
     float* const sums = as_floats(sums_) + (block.first_channel - span.first_channel);
     for (size_t t = 0; block.rank == 0 && t < kTileTokens; ++t)
       std::fill_n(sums + t * stride_, width, 0.0f);
+    const ComponentRows& of_block = components[b - span.first_block];
     if (block.rank == 0) continue;
     kernels.product(blocks_[b].basis.data() + packed_lines(block.rank, first, kernels), block.rank,
-                    panels(width), components, sums, stride_);
-    components += panels(block.rank);
+                    panels(width), of_block, sums, stride_);
   }
 }
 

@@ -49,11 +49,11 @@ class InverseTransform {
 
   void add_spans();
   void load_columns(const uint16_t* rows, size_t tokens);
-  void load_block(const uint16_t* tile_rows, size_t tile_tokens, size_t tile, size_t block,
-                  size_t first_component, ComponentPanel* to) const;
+  ComponentRows load_block(const uint16_t* tile_rows, size_t tile_tokens, size_t tile, size_t block,
+                           size_t first_component, ComponentPanel* to) const;
   void gather(size_t tile, size_t first_component, size_t count, ComponentPanel& to) const;
   void run_span(const Span& span, const uint16_t* rows, size_t tokens, const Take& take);
-  void multiply(const Span& span, size_t first, size_t channels, const ComponentPanel* components);
+  void multiply(const Span& span, size_t first, size_t channels, const ComponentRows* components);
   void widen(const uint16_t* rows, size_t tokens, const Take& take);
 
   const SectionCodec& codec_;
@@ -68,6 +68,7 @@ class InverseTransform {
   std::vector<uint16_t> columns_;           // [tile][position][kColumnTokens]
   std::vector<const uint16_t*> column_of_;  // [component], of the first tile
   std::vector<ComponentPanel> components_;  // of a span: [tile][panel]
+  std::vector<ComponentRows> loaded_;       // of a span: [tile][block]
   std::vector<CacheLine> sums_;             // of a unit of a tile
 };
 

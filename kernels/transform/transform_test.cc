@@ -200,6 +200,27 @@ TEST(Transform, WideInverseMatchesFp64) {
   }
 }
 
+// Components beside those of their block are read where they are, others by way of columns.
+TEST(Transform, ChannelsDoNotDependOnTheCodedOrder) {
+  std::mt19937 random(62);
+  constexpr Geometry kHeads{2, 2, 64, 2, 64};
+  const SectionCodec shuffled =
+      random_codec(random, kHeads, kHeads.layers, Side::kKey, BlockKind::kPerHead, false, {0});
+  SectionCodec ordered = shuffled;
+  std::sort(ordered.order.begin(), ordered.order.end());
+  const size_t coded = shuffled.order.size();
+  std::vector<uint16_t> of_shuffled, of_ordered(70 * coded);
+  for (const float y : random_values(random, of_ordered.size()))
+    of_shuffled.push_back(f32_to_bf16(y));
+  for (size_t i = 0; i < of_ordered.size(); ++i)
+    of_ordered[i / coded * coded + shuffled.order[i % coded]] = of_shuffled[i];
+  for (const auto& [name, kernels] : transform_kernels_here()) {
+    EXPECT_EQ(inverse(ordered, kHeads.key_dim, of_ordered, kernels),
+              inverse(shuffled, kHeads.key_dim, of_shuffled, kernels))
+        << name;
+  }
+}
+
 TEST(Transform, IdentityScalesAsFusedMultiplyAddDoes) {
   std::mt19937 random(7);
   const SectionCodec codec = codec_of(random, {BlockKind::kNone, false, Side::kKey, 3, 0});
