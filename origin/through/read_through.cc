@@ -34,6 +34,9 @@ constexpr size_t kMaxLocationBytes = 4096;
 constexpr size_t kMaxAbsentNames = 10'000;
 constexpr uint64_t kMaxComparedBytes = 64 << 20;
 constexpr size_t kDigestChars = 64;
+// What is written to the file at once. The page cache keeps a file in pieces as large as it was
+// written in, and sends small ones more slowly for as long as they stay.
+constexpr size_t kWrittenBytes = 1 << 20;
 
 int64_t steady_s() {
   return std::chrono::duration_cast<std::chrono::seconds>(
@@ -243,15 +246,21 @@ Result<ReadThrough::Outcome> ReadThrough::run_once(const std::string& path) {
   if (!file.ok()) return file.error();
   manifests::Sha256 hash;
   uint64_t bytes = 0;
+  std::vector<std::byte> gathered;
+  const auto write = [&]() -> Status {
+    Status written = file->write(bytes - gathered.size(), gathered);
+    gathered.clear();
+    return written;
+  };
   const std::shared_ptr<manifests::Store> store = this->store();
   auto read = store->read(path, index_.tag(path), [&](std::span<const std::byte> piece) -> Status {
     if (piece.size() > params_.max_bytes - bytes) {
       return Error{ErrorKind::kIo, path + ": larger than the whole cache; see --cache-bytes"};
     }
     hash.update(piece);
-    Status written = file->write(bytes, piece);
+    gathered.insert(gathered.end(), piece.begin(), piece.end());
     bytes += piece.size();
-    return written;
+    return gathered.size() < kWrittenBytes ? Status() : write();
   });
   if (!read.ok()) return read.error();
   using Kind = manifests::ReadOutcome::Kind;
@@ -266,6 +275,7 @@ Result<ReadThrough::Outcome> ReadThrough::run_once(const std::string& path) {
     if (const auto entry = index_.find(path)) entry->checked_s = now_s();
     return Outcome::kStored;
   }
+  if (Status written = write(); !written.ok()) return written.error();
   counts_.fetched_bytes += bytes;
   if (Status checked = check_digest(path, hash.finish()); !checked.ok()) return checked.error();
   Status placed = place(path, std::move(*file), bytes, std::move(read->facts.tag));
