@@ -111,11 +111,15 @@ bool Worker::has_ended_by(Clock::time_point when) {
 }
 
 asio::awaitable<void> Worker::accept_one(tcp::acceptor& acceptor, Session::Audience audience) {
+  // Not async_accept(): without memory for the new socket it drops who waits, and nobody would
+  // accept any more. Here the lack of memory comes as an exception.
+  auto [error] = co_await acceptor.async_wait(tcp::acceptor::wait_read, kNoThrow);
   tcp::socket socket(io_);
-  const auto [error] = co_await acceptor.async_accept(socket, kNoThrow);
+  if (!error) acceptor.accept(socket, error);
   if (!error) {
     admit(std::move(socket), audience);
-  } else if (error != asio::error::operation_aborted && error != asio::error::connection_aborted) {
+  } else if (error != asio::error::operation_aborted && error != asio::error::would_block &&
+             error != asio::error::connection_aborted) {
     asio::steady_timer pause(io_, kAcceptPause);
     co_await pause.async_wait(kNoThrow);
   }
