@@ -106,7 +106,7 @@ struct Work {
   std::shared_ptr<ChunkBytes> chunk;
   ChunkBytes out;
   BenchSections sections;
-  kernels::UninitialisedVector<uint16_t> coefficients;
+  CoefficientRows coefficients;
 };
 
 void add_coding(const std::string& what, const std::shared_ptr<Work>& work,

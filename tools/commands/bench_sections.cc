@@ -106,13 +106,15 @@ void BenchSections::encode(const kernels::Codec& codec) const {
 }
 
 void BenchSections::decode_to_coefficients(const kernels::Codec& codec,
-                                           kernels::UninitialisedVector<uint16_t>& scratch) const {
+                                           CoefficientRows& scratch) const {
   for (const Section& section : sections_) {
     const uint32_t coded = chunk_.tokens.count - profile_.sinks_in(chunk_.tokens);
-    scratch.resize(size_t{coded} * profile_.section(section.group, section.side).coefficients());
+    const size_t count =
+        size_t{coded} * profile_.section(section.group, section.side).coefficients();
+    scratch.resize((count + kernels::kLanes - 1) / kernels::kLanes);
     require(kernels::decode_coefficients(codec, section.group, section.side, chunk_.tokens,
                                          first_planes(section, section.encoded.planes.size()),
-                                         scratch));
+                                         {scratch.data()->lanes, count}));
   }
 }
 

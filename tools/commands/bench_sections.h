@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "kernels/plane.h"
-#include "kernels/plane/uninitialised.h"
 #include "kernels/profile.h"
 #include "tools/commands/bench_measure.h"
 
@@ -33,6 +32,12 @@ struct ChunkBytes {
 };
 
 using Sides = std::vector<kernels::Side>;
+
+// Room for coefficients that begins at a cache line.
+struct alignas(64) CoefficientRow {
+  uint16_t lanes[32];
+};
+using CoefficientRows = std::vector<CoefficientRow>;
 
 class BenchSections {
  public:
@@ -61,8 +66,7 @@ class BenchSections {
   // Each the whole chunk, or those sides of it. Throw std::logic_error where the codec answers a
   // fault. `to` is overwritten.
   void encode(const kernels::Codec& codec) const;
-  void decode_to_coefficients(const kernels::Codec& codec,
-                              kernels::UninitialisedVector<uint16_t>& scratch) const;
+  void decode_to_coefficients(const kernels::Codec& codec, CoefficientRows& scratch) const;
   void decode_to_kv(const kernels::Codec& codec, uint32_t levels, ChunkBytes& to) const;
 
  private:

@@ -39,7 +39,7 @@ struct Work {
   kernels::Profile profile;
   ChunkBytes chunk, out;
   std::vector<uint16_t> values;
-  kernels::UninitialisedVector<uint16_t> coefficients;
+  CoefficientRows coefficients;
   std::unique_ptr<BenchSections> sections;
 };
 

@@ -30,7 +30,7 @@ struct Share {
   }
   ChunkBytes chunk, out;
   std::unique_ptr<BenchSections> sections;
-  kernels::UninitialisedVector<uint16_t> coefficients;
+  CoefficientRows coefficients;
 };
 
 struct Work {
