@@ -1,20 +1,12 @@
 #include "kernels/plane/channel_ropes.h"
 
 namespace kvcast::kernels {
-namespace {
-
-uint8_t rope_of(const SectionShape& shape, uint32_t layer) {
-  return shape.profile->layer_rope[shape.layers.first_layer + layer];
-}
-
-}  // namespace
-
 ChannelRopes::ChannelRopes(const SectionShape& shape, std::span<const RopeAngles> ropes)
     : shape_(shape), ropes_(ropes) {
   if (shape.side != Side::kKey) return;
   tables_.resize(ropes.size());
   for (uint32_t layer = 0; layer < shape.layers.layers; ++layer) {
-    const uint8_t rope = rope_of(shape, layer);
+    const uint8_t rope = shape.rope(layer);
     if (rope == kNoRope || tables_[rope].used) continue;
     Table& table = tables_[rope];
     const size_t size = ropes[rope].rope().inv_freq.size() * kColumnTokens;
@@ -35,14 +27,14 @@ void ChannelRopes::move_to(uint32_t first, size_t count) {
 }
 
 const ChannelRopes::Table* ChannelRopes::table_of(uint32_t layer) const {
-  if (tables_.empty() || rope_of(shape_, layer) == kNoRope) return nullptr;
-  return &tables_[rope_of(shape_, layer)];
+  if (tables_.empty() || shape_.rope(layer) == kNoRope) return nullptr;
+  return &tables_[shape_.rope(layer)];
 }
 
 void ChannelRopes::undo(const ColumnKernels& kernels, uint32_t layer, float* head) const {
   const Table* const table = table_of(layer);
   if (!table) return;
-  const Rope& rope = ropes_[rope_of(shape_, layer)].rope();
+  const Rope& rope = ropes_[shape_.rope(layer)].rope();
   const size_t pairs = rope.inv_freq.size();
   const bool half_split = rope.layout == Rope::Layout::kHalfSplit;
   const size_t step = half_split ? 1 : 2, apart = half_split ? pairs : 1;

@@ -6,9 +6,10 @@ namespace kvcast::kernels {
 namespace {
 
 bool turns(const SectionShape& shape) {
-  const auto first = shape.profile->layer_rope.begin() + shape.layers.first_layer;
-  return shape.side == Side::kKey && !std::all_of(first, first + shape.layers.layers,
-                                                  [](uint8_t rope) { return rope == kNoRope; });
+  bool turned = false;
+  for (uint32_t layer = 0; layer < shape.layers.layers; ++layer)
+    turned |= shape.rope(layer) != kNoRope;
+  return shape.side == Side::kKey && turned;
 }
 
 bool moves(const SectionShape& shape) {

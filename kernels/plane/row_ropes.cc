@@ -3,10 +3,6 @@
 namespace kvcast::kernels {
 namespace {
 
-uint8_t rope_of(const SectionShape& shape, uint32_t layer) {
-  return shape.profile->layer_rope[shape.layers.first_layer + layer];
-}
-
 size_t floats_of_pair(const Rope& rope) {
   return rope.layout == Rope::Layout::kInterleaved ? 2 : 1;
 }
@@ -18,7 +14,7 @@ RowRopes::RowRopes(const SectionShape& shape, std::span<const RopeAngles> ropes)
   if (shape.side != Side::kKey) return;
   tables_.resize(ropes.size());
   for (uint32_t layer = 0; layer < shape.layers.layers; ++layer) {
-    if (const uint8_t rope = rope_of(shape, layer); rope != kNoRope) tables_[rope].used = true;
+    if (const uint8_t rope = shape.rope(layer); rope != kNoRope) tables_[rope].used = true;
   }
 }
 
@@ -54,9 +50,9 @@ void RowRopes::move_to(uint32_t first, size_t count) {
 }
 
 std::optional<Rotation> RowRopes::rotation(uint32_t layer, size_t token) const {
-  if (tables_.empty() || rope_of(shape_, layer) == kNoRope) return std::nullopt;
-  const Table& table = tables_[rope_of(shape_, layer)];
-  const Rope& rope = ropes_[rope_of(shape_, layer)].rope();
+  if (tables_.empty() || shape_.rope(layer) == kNoRope) return std::nullopt;
+  const Table& table = tables_[shape_.rope(layer)];
+  const Rope& rope = ropes_[shape_.rope(layer)].rope();
   const size_t stride = rope.inv_freq.size() * floats_of_pair(rope);
   return Rotation{table.cosine.data() + token * stride,
                   table.sine.data() + token * stride,

@@ -23,6 +23,9 @@ struct SectionShape {
   uint32_t coefficients = 0;  // C
   uint32_t groups = 0;        // channel groups: G
 
+  // Index of the RoPE that turns the keys of a layer of the group, or kNoRope.
+  uint8_t rope(uint32_t layer) const { return profile->layer_rope[layers.first_layer + layer]; }
+
   uint32_t lanes(uint32_t channel_group) const {
     return std::min(kLanes, coefficients - channel_group * kLanes);
   }

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <random>
+#include <utility>
 
 #include "kernels/dtype.h"
 #include "kernels/entropy/random_table.h"
@@ -45,6 +46,39 @@ std::vector<const QuantisingKernels*> all_kernels() {
     if (runs_here(implementation)) kernels.push_back(encode_kernels(implementation).quantising);
   }
   return kernels;
+}
+
+TEST(QuantisingKernels, LoadRowsAndSeeWhatIsNotFinite) {
+  std::mt19937 random(76);
+  for (int trial = 0; trial < 50; ++trial) {
+    const size_t rows = below(random, 70), row = 32 + below(random, 3) * 32;
+    std::vector<uint16_t> x(rows * row + 32);
+    for (uint16_t& value : x) value = f32_to_bf16(float(below(random, 2000)) - 1000);
+    std::vector<float> mean(32), scale(32), y(rows * 32), expected;
+    for (size_t c = 0; c < 32; ++c) {
+      mean[c] = float(below(random, 100));
+      scale[c] = 0.01f + float(below(random, 100));
+    }
+    for (size_t r = 0; r < rows; ++r) {
+      for (size_t c = 0; c < 32; ++c)
+        expected.push_back((bf16_to_f32(x[r * row + c]) - mean[c]) * (1 / scale[c]));
+    }
+    const auto load = [&](const QuantisingKernels* kernels) {
+      return kernels->load_bf16_rows(reinterpret_cast<const std::byte*>(x.data()), 2 * row, rows,
+                                     mean.data(), scale.data(), y.data());
+    };
+    for (const QuantisingKernels* kernels : all_kernels()) {
+      ASSERT_TRUE(load(kernels));
+      ASSERT_EQ(y, expected);
+    }
+    if (rows == 0) continue;
+    for (const uint16_t bad : std::vector<uint16_t>{0x7F80, 0xFF80, 0x7FC0, 0xFFFF}) {
+      uint16_t& at = x[below(random, rows) * row + below(random, 32)];
+      const uint16_t before = std::exchange(at, bad);
+      for (const QuantisingKernels* kernels : all_kernels()) EXPECT_FALSE(load(kernels));
+      at = before;
+    }
+  }
 }
 
 TEST(QuantisingKernels, QuantiseAsScalarDoes) {
